@@ -1,0 +1,131 @@
+"""What every command shares: the four common options, the settings, the way an error leaves.
+
+A command is a plain function whose first parameter is a `Shell`; `register` puts the common options
+in its place. A `MirrorError` leaves as one sentence on standard error and its exit code; the
+traceback shows with `--debug` alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mirror.errors import ExitCode, MirrorError
+from mirror.settings import Settings, load_settings
+
+
+class LogLevel(StrEnum):
+    """How much the log says."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How the log looks: for people, for machines, or by where it goes."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The common options of one call."""
+
+    config: Path | None
+    log_level: LogLevel | None
+    log_format: LogFormat | None
+    debug: bool
+
+    def settings(self, **options: Any) -> Settings:
+        """The merged settings; `options` are this command's own, None where not given."""
+        level = LogLevel.DEBUG if self.debug else self.log_level
+        return load_settings(
+            self.config,
+            log_level=level and level.value,
+            log_format=self.log_format and self.log_format.value,
+            **options,
+        )
+
+
+_COMMON: dict[str, Any] = {
+    "config": (
+        Annotated[
+            Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")
+        ],
+        None,
+    ),
+    "log_level": (
+        Annotated[LogLevel | None, typer.Option("--log-level", help="How much to log.")],
+        None,
+    ),
+    "log_format": (
+        Annotated[LogFormat | None, typer.Option("--log-format", help="How the log looks.")],
+        None,
+    ),
+    "debug": (
+        Annotated[bool, typer.Option("--debug", help="Log everything; show tracebacks.")],
+        False,
+    ),
+}
+
+
+def register(app: typer.Typer, command: Callable[..., None]) -> None:
+    """Make `command` a subcommand of `app`, with the common options behind its own."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    common = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+        )
+        for name, (annotation, default) in _COMMON.items()
+    ]
+
+    @functools.wraps(command)
+    def call(**options: Any) -> None:
+        shell = Shell(**{name: options.pop(name) for name in _COMMON})
+        try:
+            command(shell, **options)
+        except MirrorError as error:
+            raise typer.Exit(report_error(error, debug=shell.debug)) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line before a user's terminal
+            raise typer.Exit(_report_bug(error, debug=shell.debug)) from None
+
+    # typer reads the parameters from here; all are given by keyword
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    call.__signature__ = inspect.Signature([*keyword, *common])  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in [*keyword, *common]}
+    app.command(name=command.__name__.replace("_", "-"))(call)
+
+
+def report_error(error: MirrorError, *, debug: bool) -> int:
+    """Say what happened on standard error; the exit code to leave with."""
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    print(f"mirror: {error}", file=sys.stderr)  # noqa: T201
+    return int(error.exit_code)
+
+
+def _report_bug(error: Exception, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    # the message of a foreign error may hold a URL, so only its type is shown
+    print(  # noqa: T201
+        f"mirror: internal error ({type(error).__name__}). This is a bug; what is mirrored so far"
+        " is safe. Run again with --debug for the traceback, and please report it.",
+        file=sys.stderr,
+    )
+    return int(ExitCode.INTERNAL)
