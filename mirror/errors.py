@@ -126,7 +126,8 @@ class FrameError(MirrorError):
 
     `retryable`: whether trying again can help. `tries`: how many attempts this reason is worth
     (None: as many as the settings allow); a new attempt always mints a new URL. `overload`: the
-    host asks for less, so its concurrency falls. `outage`: counts towards the host being down.
+    host asks for less, so its concurrency falls. `outage`: counts towards the host being down;
+    `host_fault`: so much so that one frame alone is evidence, unless others are answered.
     `retry_after`: seconds the host asked us to wait, or None.
     """
 
@@ -135,6 +136,7 @@ class FrameError(MirrorError):
     tries: ClassVar[int | None] = None
     overload: ClassVar[bool] = False
     outage: ClassVar[bool] = False
+    host_fault: ClassVar[bool] = False
 
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -151,6 +153,7 @@ class ThrottledError(_TransientError):
     """429 or 503: the host asks for less."""
 
     reason = "throttled"
+    host_fault = True
     overload = True
 
 
@@ -164,6 +167,7 @@ class TimedOutError(_TransientError):
     """No connection, or no byte, in time."""
 
     reason = "timeout"
+    host_fault = True
     overload = True
 
 
@@ -171,6 +175,15 @@ class ConnectionFailedError(_TransientError):
     """Refused, reset, unresolvable, or cut off before the answer's headers."""
 
     reason = "connection"
+    host_fault = True
+
+
+class OutOfSocketsError(FrameError):
+    """This machine has no file descriptor or port left for a connection; the host is fine."""
+
+    reason = "out_of_sockets"
+    retryable = True
+    overload = True
 
 
 class TooSlowError(FrameError):

@@ -16,6 +16,13 @@ Hop = Literal["login", "resolve", "download"]
 
 
 @dataclass(frozen=True, slots=True)
+class Preparing:
+    """Work before the plan stands: reading exports, ingesting. `what` is for people."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """The plan stands. Counts are frames."""
 
@@ -126,7 +133,8 @@ class RunFinished:
 
 
 Event = (
-    RunStarted
+    Preparing
+    | RunStarted
     | RequestStarted
     | RequestFinished
     | LoggedIn

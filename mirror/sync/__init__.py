@@ -1,0 +1,1 @@
+"""The main job: every frame of an export brought to the destination."""

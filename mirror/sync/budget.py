@@ -1,0 +1,67 @@
+"""Bounds on bytes: how many may wait in memory, and how many may come in a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class ByteBudget:
+    """Bytes of unfinished bodies in memory. First come, first served; no one overtakes."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = self._free = capacity
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<ByteBudget {self._free} of {self._capacity} free, {len(self._waiters)} waiting>"
+
+    async def reserve(self, size: int) -> int:
+        """Wait for `size` bytes; what was reserved (at most the capacity), for `release`."""
+        size = min(size, self._capacity)
+        if not self._waiters and size <= self._free:
+            self._free -= size
+            return size
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((size, waiter))
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.release(size)  # they were already ours
+            else:
+                self._grant()  # we may have stood in the way of smaller ones
+            raise
+        return size
+
+    def release(self, size: int) -> None:
+        """Give back what `reserve` returned."""
+        self._free += size
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._waiters:
+            size, waiter = self._waiters[0]
+            if waiter.done():
+                self._waiters.popleft()
+                continue
+            if size > self._free:
+                return
+            self._waiters.popleft()
+            self._free -= size
+            waiter.set_result(None)
+
+
+class RateLimit:
+    """At most so many bytes a second over all downloads together; a second may come in a burst."""
+
+    def __init__(self, bytes_per_second: int) -> None:
+        self._rate = bytes_per_second
+        self._free_at = 0.0
+
+    async def spend(self, size: int) -> None:
+        """Wait until `size` more bytes fit under the rate."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = max(self._free_at, now - 1.0) + size / self._rate
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)

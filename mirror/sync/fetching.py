@@ -1,0 +1,97 @@
+"""One frame through both hops: a URL is used the moment it is minted.
+
+A body up to the streaming threshold is collected in memory, as the list of chunks that came; a
+larger one goes to its temporary as it comes. Either way its bytes in memory are reserved first.
+"""
+
+from __future__ import annotations
+
+from mirror.savant import BodyStream, PresignedUrl, Remote
+from mirror.settings import Settings
+from mirror.store import Body, Destination, PendingFrame, StreamedBody, open_stream
+from mirror.sync.budget import ByteBudget, RateLimit
+from mirror.sync.hosts import Host
+from mirror.sync.retry import Work
+from mirror.sync.saving import Saver
+
+STREAM_MEMORY = 2 * 1024**2
+"""Bytes a streamed body holds in memory: one block being filled, one being written."""
+
+
+class Fetcher:
+    """Takes frames from the remote side to the saver."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        hosts: tuple[Host, Host],
+        destination: Destination,
+        memory: ByteBudget,
+        saver: Saver,
+        settings: Settings,
+    ) -> None:
+        self._remote = remote
+        self._api, self._store = hosts
+        self._destination = destination
+        self._memory = memory
+        self._saver = saver
+        self._threshold = settings.stream_threshold
+        self._rate = RateLimit(settings.max_rate) if settings.max_rate else None
+
+    async def fetch(self, work: Work) -> None:
+        """Resolve, download, hand over. Raises `FrameError` or `PostponedError`."""
+        url = await self._api.run(work, self._remote.resolve, work.frame.ref)
+        body, reserved = await self._store.run(work, self._download, work.frame, url)
+        work.hop = "write"
+        self._saver.put(body, reserved)
+
+    async def _download(
+        self, frame: PendingFrame, url: PresignedUrl
+    ) -> tuple[Body | StreamedBody, int]:
+        async with self._remote.download(url) as stream:
+            if stream.length is not None and stream.length > self._threshold:
+                return await self._streamed(frame, stream, [])
+            reserved = await self._memory.reserve(stream.length or self._threshold)
+            try:
+                return await self._collected(frame, stream, reserved)
+            except BaseException:
+                self._memory.release(reserved)
+                raise
+
+    async def _collected(
+        self, frame: PendingFrame, stream: BodyStream, reserved: int
+    ) -> tuple[Body | StreamedBody, int]:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in stream:
+            chunks.append(chunk)
+            size += len(chunk)
+            if self._rate:
+                await self._rate.spend(len(chunk))
+            if size > self._threshold:  # its length was not announced
+                streamed, more = await self._streamed(frame, stream, chunks)
+                self._memory.release(reserved)
+                return streamed, more
+        return Body(frame, chunks, size), reserved
+
+    async def _streamed(
+        self, frame: PendingFrame, stream: BodyStream, first: list[bytes]
+    ) -> tuple[StreamedBody, int]:
+        reserved = await self._memory.reserve(STREAM_MEMORY)
+        target = await open_stream(self._destination)
+        size = 0
+        try:
+            for chunk in first:
+                size += len(chunk)
+                await target.write(chunk)
+            async for chunk in stream:
+                size += len(chunk)
+                if self._rate:
+                    await self._rate.spend(len(chunk))
+                await target.write(chunk)
+            return StreamedBody(frame, await target.close(), size), 0
+        except BaseException:
+            await target.abort()
+            raise
+        finally:
+            self._memory.release(reserved)

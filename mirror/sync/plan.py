@@ -1,0 +1,81 @@
+"""Which frames a run asks for: exports into the ledger, then the selection.
+
+Everything here blocks and belongs on the committing thread. An export is ingested once, known by
+its SHA-256; a second run starts from the ledger. Before anything is written, a new export is read
+to its end (`check_exports`), so that a broken one leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from mirror.errors import UsageError
+from mirror.export import ExportFile, Selection, SequenceFrames, select_frames
+from mirror.store import ExportRecord, Ledger
+from mirror.sync.report import ExportEntry
+from mirror.sync.request import SyncRequest
+
+
+def check_exports(exports: Sequence[ExportFile], known: frozenset[str]) -> None:
+    """Read every export that is not `known` (by SHA-256) to its end. Raises `ExportError`."""
+    for export in exports:
+        if export.sha256 not in known:
+            for _ in select_frames([export], Selection()):
+                pass
+
+
+def check_selection(exports: Sequence[ExportFile], selection: Selection) -> None:
+    """Raise `UsageError` when the selection names a sequence that no export has."""
+    roots = {piece.root_id for export in exports for piece in export.sequences}
+    unknown = sorted(selection.sequences - roots)
+    if unknown:
+        raise UsageError(
+            f"No sequence with the rootId {unknown[0]!r} in these exports;"
+            " `mirror inspect` lists them."
+        )
+
+
+def ask(ledger: Ledger, exports: Sequence[ExportFile], request: SyncRequest) -> list[ExportEntry]:
+    """Ingest what is new and mark in the ledger what this run asks for."""
+    entries = [_ingest(ledger, export) for export in exports]
+    if request.selection.everything:
+        ledger.ask_exports([export.sha256 for export in exports], request.limit)
+    else:
+        groups = select_frames(exports, request.selection)
+        ledger.ask_frames(refuse_empty(groups, request.selection), request.limit)
+    if request.retry_failed is not None:
+        ledger.keep_failed(None if request.retry_failed == "*" else request.retry_failed)
+    ledger.forget(ledger.missing())
+    return entries
+
+
+def _ingest(ledger: Ledger, export: ExportFile) -> ExportEntry:
+    record = ExportRecord(
+        path=str(export.path.absolute()),
+        sha256=export.sha256,
+        size=export.size,
+        sequences=len(export.sequences),
+    )
+    result = ledger.ingest(record, select_frames([export], Selection()))
+    return ExportEntry(
+        path=str(export.path),
+        sha256=record.sha256,
+        sequences=record.sequences,
+        frames=result.frames,
+        left=result.left,
+    )
+
+
+def refuse_empty(
+    groups: Iterator[SequenceFrames], selection: Selection
+) -> Iterator[SequenceFrames]:
+    """`groups`, which must hold something: a selection that selects nothing is a slip."""
+    first = next(groups, None)
+    if first is None:
+        wanted = " or ".join(sorted(selection.labels)) or "anything"
+        raise UsageError(
+            f"No frame of these exports is labelled with {wanted};"
+            " `mirror inspect` lists the labels."
+        )
+    return chain([first], groups)
