@@ -1,0 +1,117 @@
+"""Requests as both hops make them: timed, told as events, bounded, translated.
+
+Invariants: `RequestStarted` and `RequestFinished` come in pairs whatever happens between them. An
+answer's headers (and a small body) come within the patience, however slowly they drip. After a
+connection failed, its host's name is looked up afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import aiohttp
+from yarl import URL
+
+from mirror.errors import ConnectionFailedError, TimedOutError
+from mirror.events import Hop, Listener, RequestFinished, RequestStarted
+from mirror.savant.translate import Edge
+
+Clock = Callable[[], float]
+T = TypeVar("T")
+
+_STARTED = {hop: RequestStarted(hop) for hop in ("login", "resolve", "download")}
+_STATUS = {status: str(status) for status in range(100, 600)}
+
+
+class Telling:
+    """One request told as a pair of events."""
+
+    __slots__ = ("_clock", "_emit", "_hop", "_since")
+
+    def __init__(self, hop: Hop, emit: Listener, clock: Clock) -> None:
+        self._hop = hop
+        self._emit: Listener | None = emit
+        self._clock = clock
+        self._since = clock()
+        emit(_STARTED[hop])
+
+    def finish(self, status: int | None) -> None:
+        """It ended with `status`, None where it broke. Only the first word counts."""
+        if self._emit is None:
+            return
+        emit, self._emit = self._emit, None
+        word = "error" if status is None else _STATUS.get(status, "error")
+        emit(RequestFinished(self._hop, word, self._clock() - self._since))
+
+
+class Wire:
+    """One session, and how its requests are made. `patience`: seconds for an answer's headers."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, emit: Listener, clock: Clock, patience: float
+    ) -> None:
+        self._session = session
+        self._patience = patience
+        self.emit = emit
+        self.clock = clock
+
+    def tell(self, hop: Hop) -> Telling:
+        """Tell that a request starts now."""
+        return Telling(hop, self.emit, self.clock)
+
+    async def get(
+        self,
+        url: URL,
+        take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        headers: dict[str, str] | None = None,
+    ) -> T:
+        """What `take` makes of the answer to a GET. Raises our errors alone."""
+        return await self._exchange(
+            url, lambda: self._session.get(url, headers=headers, allow_redirects=False), take
+        )
+
+    async def post(
+        self,
+        url: URL,
+        take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        form: dict[str, str],
+    ) -> T:
+        """What `take` makes of the answer to a form. Raises our errors alone."""
+        return await self._exchange(
+            url, lambda: self._session.post(url, data=form, allow_redirects=False), take
+        )
+
+    async def _exchange(
+        self,
+        url: URL,
+        send: Callable[[], Awaitable[aiohttp.ClientResponse]],
+        take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+    ) -> T:
+        try:
+            with Edge(url.raw_host or ""):
+                async with asyncio.timeout(self._patience):
+                    response = await send()
+                    try:
+                        return await take(response)
+                    except BaseException:
+                        response.close()
+                        raise
+        except (ConnectionFailedError, TimedOutError):
+            self._forget(url)
+            raise
+
+    def _forget(self, url: URL) -> None:
+        connector = self._session.connector
+        if isinstance(connector, aiohttp.TCPConnector) and url.raw_host and url.port:
+            connector.clear_dns_cache(url.raw_host, url.port)
+
+
+async def read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body's first bytes: all of it, or more than `limit`."""
+    content = response.content
+    body = await content.readany()
+    while len(body) <= limit and (chunk := await content.readany()):
+        body += chunk
+    return body
