@@ -1,0 +1,15 @@
+"""Reading an export: cutting, decoding, frame references. See `docs/exports.md`."""
+
+from mirror.export.cut import SequenceSlice
+from mirror.export.file import ExportFile
+from mirror.export.frames import decode_annotations
+from mirror.export.selection import Selection, SequenceFrames, select_frames
+
+__all__ = [
+    "ExportFile",
+    "Selection",
+    "SequenceFrames",
+    "SequenceSlice",
+    "decode_annotations",
+    "select_frames",
+]

@@ -1,0 +1,76 @@
+"""The frames of one slice, decoded by type, one at a time.
+
+A slice's `featureSet` is cut into one undecoded piece for each frame, and each piece is let go as
+its frame is handed out: memory is about 70 bytes a frame of this slice, whatever its labels hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import orjson
+from msgspec import Raw
+
+from mirror.errors import ExportError
+from mirror.export import place
+from mirror.export.cut import SequenceSlice
+from mirror.frames import check_id
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+F = TypeVar("F", bound=_HasId)
+
+_pieces = msgspec.json.Decoder(list[Raw])
+_DONE = Raw()
+
+
+def read_frames(piece: SequenceSlice, decoder: msgspec.json.Decoder[F]) -> Iterator[F]:
+    """Every frame of `piece`, in order, its id checked. Raises `ExportError` with its place."""
+    if piece.frames is None:
+        return
+    pieces = _pieces.decode(piece.frames)
+    for number, raw in enumerate(pieces):
+        pieces[number] = _DONE
+        try:
+            frame = decoder.decode(raw)
+        except (ValueError, RecursionError) as error:
+            raise wrong_frame(piece, number, error) from None
+        why = check_id(frame.id)
+        if why is not None:
+            raise ExportError(
+                f"{piece.place}, frame {number}: id {place.shown(frame.id)} can't be an id: {why};"
+                " download the export again or mend it."
+            )
+        yield frame
+    with memoryview(piece.frames) as text:
+        piece.source.passed(len(text))
+
+
+def wrong_frame(piece: SequenceSlice, number: int, error: Exception) -> ExportError:
+    """What `error`, raised while decoding frame `number`, says to the user."""
+    where = f"{piece.place}, frame {number}"
+    if isinstance(error, UnicodeDecodeError):
+        return place.bad_utf8(where, piece.source.view, piece.source.start)
+    if isinstance(error, RecursionError):
+        return place.too_deep(where)
+    return place.wrong_shape(where, error)
+
+
+def decode_annotations(piece: SequenceSlice) -> dict[str, Any]:
+    """The whole sequence as dictionaries and lists. Raises `ExportError`."""
+    try:
+        with memoryview(piece.raw) as text:
+            found: dict[str, Any] = orjson.loads(text)
+            piece.source.passed(len(text))
+    except orjson.JSONDecodeError as error:
+        # msgspec walked over it before, so this is text, a number or a depth beyond JSON's users
+        if "UTF-8" in error.msg:
+            raise place.bad_utf8(piece.place, piece.source.view, piece.source.start) from None
+        raise ExportError(f"{piece.place}: {error.msg}; download the export again.") from None
+    return found
