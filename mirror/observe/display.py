@@ -76,7 +76,7 @@ class LiveDisplay:
         """The whole display, for any width."""
         tally, width = self._tally, max(20, options.max_width - _INDENT)
         if not tally.running and tally.finished is None:
-            yield _line("Reading the export", "")
+            yield _line(phrases.preparation(tally), "")
             return
         yield _bar(tally, width)
         separator = " | " if options.ascii_only else " · "
@@ -149,7 +149,7 @@ class LineDisplay:
 
     def _run(self) -> None:
         while not self._leave.wait(self._interval):
-            if self._tally.running:
+            if self._tally.running or self._tally.preparing:
                 self._write("progress")
 
     def _write(self, moment: Moment) -> None:

@@ -42,7 +42,7 @@ def json_line(moment: Moment, tally: Tally, at: datetime) -> str:
     line: dict[str, Any] = {
         "timestamp": stamp(at),
         "level": "info",
-        "event": moment,
+        "event": moment if tally.running or tally.finished else "preparing",
         "frames": {
             "total": tally.total,
             "mirrored": tally.mirrored + tally.adopted,
@@ -80,6 +80,8 @@ def _started(tally: Tally) -> list[str]:
 
 
 def _progress(tally: Tally) -> list[str]:
+    if not tally.running:
+        return [phrases.preparation(tally)]
     parts = [phrases.percent(tally), *phrases.progress(tally), *phrases.traffic(tally)]
     return [*parts, *phrases.hindrances(tally)]
 

@@ -25,6 +25,7 @@ from mirror.events import (
     HostResumed,
     Listener,
     LoggedIn,
+    Preparing,
     RetryScheduled,
     RunFinished,
     RunStarted,
@@ -161,6 +162,10 @@ def _host(hop: str) -> str:
     return phrases.HOSTS[hop]
 
 
+def _preparing(logger: FilteringBoundLogger, event: Preparing) -> None:
+    logger.debug("Preparing.", what=event.what)
+
+
 def _run_started(logger: FilteringBoundLogger, event: RunStarted) -> None:
     logger.debug("The plan stands.", total=event.total, already_mirrored=event.already_mirrored)
 
@@ -230,6 +235,7 @@ def _run_finished(logger: FilteringBoundLogger, event: RunFinished) -> None:
 
 
 _TELLERS: dict[type[Any], Callable[[FilteringBoundLogger, Any], None]] = {
+    Preparing: _preparing,
     RunStarted: _run_started,
     LoggedIn: _logged_in,
     RetryScheduled: _retry_scheduled,

@@ -63,6 +63,12 @@ def progress(tally: Tally) -> list[str]:
     return parts
 
 
+def preparation(tally: Tally) -> str:
+    """What is done before the plan stands."""
+    what = clean(tally.preparing) or "starting"
+    return what[0].upper() + what[1:]
+
+
 def traffic(tally: Tally) -> list[str]:
     """What is in flight, and what went wrong so far."""
     flights = {

@@ -20,6 +20,7 @@ from mirror.events import (
     HostPaused,
     HostResumed,
     LimitChanged,
+    Preparing,
     RequestFinished,
     RequestStarted,
     RetryScheduled,
@@ -75,12 +76,14 @@ class Tally:
             HostPaused: self._host_paused,
             HostResumed: self._host_resumed,
             Stopping: self._stopping,
+            Preparing: self._preparing,
             RunStarted: self._run_started,
             RunFinished: self._run_finished,
         }
         self.limits: dict[str, int] = {}
         self.in_flight: dict[str, int] = dict.fromkeys(HOPS, 0)
         self._begin(0, 0)
+        self.preparing = ""
         self.running = False
 
     def _begin(self, total: int, already: int) -> None:
@@ -146,8 +149,14 @@ class Tally:
 
     # --- listening -----------------------------------------------------------------------------
 
+    def _preparing(self, event: Preparing) -> None:
+        if not self.preparing:
+            self._begin(0, 0)
+        self.preparing = event.what
+
     def _run_started(self, event: RunStarted) -> None:
         self._begin(event.total, event.already_mirrored)
+        self.preparing = ""
         self.running = True
 
     def _request_started(self, event: RequestStarted) -> None:
@@ -185,6 +194,7 @@ class Tally:
 
     def _run_finished(self, event: RunFinished) -> None:
         self.finished = event
+        self.preparing = ""
         self.running = False
         self.paused = {}
 

@@ -17,6 +17,7 @@ from mirror.events import (
     HostPaused,
     HostResumed,
     LimitChanged,
+    Preparing,
     RequestStarted,
     RetryScheduled,
     RunFinished,
@@ -116,8 +117,15 @@ def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[3" in live(tally, 80)
 
 
-def test_before_the_plan_stands_the_export_is_being_read() -> None:
-    assert "Reading the export" in live(Tally(), 80)
+def test_before_the_plan_stands_it_says_what_is_done() -> None:
+    tally = Tally()
+    assert "Starting" in live(tally, 80)
+    tally(Preparing("reading batch.json"))
+    assert "  Reading batch.json" in live(tally, 80)
+    assert plain_line("progress", tally, AT).endswith("Z Reading batch.json")
+    assert json.loads(json_line("progress", tally, AT))["event"] == "preparing"
+    tally(RunStarted(1, 0))
+    assert "Reading" not in live(tally, 80)
 
 
 def test_attack_24_a_cause_with_escapes_is_shown_escaped() -> None:

@@ -11,6 +11,7 @@ from mirror.events import (
     HostPaused,
     HostResumed,
     LimitChanged,
+    Preparing,
     RequestFinished,
     RequestStarted,
     RetryScheduled,
@@ -127,3 +128,12 @@ def test_memory_does_not_grow_with_frames(tally: Tally, clock: Clock) -> None:
         tally(FrameFailed(REF, "not_found", "", 1))
     assert len(tally._samples) < 100
     assert tally.rates().frames == pytest.approx(100, rel=0.05)
+
+
+def test_preparing_a_run_forgets_the_one_before(tally: Tally) -> None:
+    tally(RunStarted(10, 4))
+    tally(RunFinished("partial", 1))
+    tally(Preparing("reading b.json"))
+    assert (tally.total, tally.preparing, tally.finished) == (0, "reading b.json", None)
+    tally(RunStarted(3, 0))
+    assert tally.preparing == ""
