@@ -6,7 +6,7 @@ in however many exports; two ids that a file system may take for one end the rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -15,7 +15,7 @@ from mirror.errors import ExportError
 from mirror.export import place
 from mirror.export.cut import SequenceSlice
 from mirror.export.file import ExportFile
-from mirror.export.frames import read_frames
+from mirror.export.frames import FrameReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class _LabelledFrame(msgspec.Struct, gc=False):
     labels: list[_Label] | None = None
 
 
-_frame = msgspec.json.Decoder(_Frame)
-_labelled_frame = msgspec.json.Decoder(_LabelledFrame)
+_frames = FrameReader(_Frame)
+_labelled_frames = FrameReader(_LabelledFrame)
 
 Group = tuple[str, str]
 
@@ -92,7 +92,7 @@ def select_frames(exports: Iterable[ExportFile], selection: Selection) -> Iterat
         if not selection.sequences or group[1] in selection.sequences
         if (with_frames := [piece for piece in pieces if piece.frames is not None])
     }
-    _refuse_root_twins(chosen)
+    refuse_root_twins(chosen)
     return _select(chosen, selection)
 
 
@@ -113,20 +113,23 @@ def _select(
 
 def _selected_ids(piece: SequenceSlice, selection: Selection) -> Iterator[str]:
     if selection.labels:
-        for labelled in read_frames(piece, _labelled_frame):
+        for labelled in _labelled_frames.read(piece):
             if any(label.code in selection.labels for label in labelled.labels or ()):
                 yield labelled.id
     elif selection.labelled_only:
-        for labelled in read_frames(piece, _labelled_frame):
+        for labelled in _labelled_frames.read(piece):
             if labelled.labels:
                 yield labelled.id
     else:
-        for frame in read_frames(piece, _frame):
+        for frame in _frames.read(piece):
             yield frame.id
 
 
-def case_twins(ids: dict[str, None]) -> tuple[str, str] | None:
-    """Two of `ids` that differ only by case, or None. Ids are ASCII, so no other form exists."""
+def case_twins(ids: Collection[str]) -> tuple[str, str] | None:
+    """Two of `ids` that differ only by case, or None; `ids` must be quick to look into.
+
+    Ids are ASCII, so no other Unicode form of one exists.
+    """
     lowered: dict[str, str] = {}
     for one in ids:
         low = one.lower()
@@ -140,7 +143,7 @@ def case_twins(ids: dict[str, None]) -> tuple[str, str] | None:
     return None
 
 
-def refuse_frame_twins(ids: dict[str, None], pieces: list[SequenceSlice]) -> None:
+def refuse_frame_twins(ids: Collection[str], pieces: list[SequenceSlice]) -> None:
     """Raise `ExportError` where two frames of one root could share a file name."""
     twins = case_twins(ids)
     if twins:
@@ -150,7 +153,8 @@ def refuse_frame_twins(ids: dict[str, None], pieces: list[SequenceSlice]) -> Non
         )
 
 
-def _refuse_root_twins(groups: dict[Group, list[SequenceSlice]]) -> None:
+def refuse_root_twins(groups: dict[Group, list[SequenceSlice]]) -> None:
+    """Raise `ExportError` where two roots could share a folder name."""
     twins = case_twins({root_id: None for _, root_id in groups})
     if twins:
         pieces = [found for (_, root_id), found in groups.items() if root_id in twins]
