@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     backoff_base: PositiveFloat = 0.5
     backoff_cap: PositiveFloat = 30.0
     retry_after_cap: PositiveFloat = 120.0
-    outage_patience: PositiveFloat = 60.0
+    outage_patience: PositiveFloat = 45.0
     grace_period: Annotated[float, Field(ge=0)] = 20.0
 
     # the wire
@@ -242,6 +242,11 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     environment = _from_environment()
     file = _from_file(config)
+    for lower, higher in ((file, environment | given), (environment, given)):
+        if "password" in higher or "password_file" in higher:
+            # either way to give a password hides both of the source below
+            lower.pop("password", None)
+            lower.pop("password_file", None)
     try:
         return Settings(**{**file, **environment, **given})
     except ValidationError as error:

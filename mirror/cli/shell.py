@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from mirror.errors import ExitCode, MirrorError
-from mirror.settings import Settings, load_settings
+from mirror.settings import Settings, load_settings, unknown_environment
 
 
 class LogLevel(StrEnum):
@@ -62,9 +62,7 @@ class Shell:
 
 _COMMON: dict[str, Any] = {
     "config": (
-        Annotated[
-            Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")
-        ],
+        Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")],
         None,
     ),
     "log_level": (
@@ -111,11 +109,17 @@ def register(app: typer.Typer, command: Callable[..., None]) -> None:
     app.command(name=command.__name__.replace("_", "-"))(call)
 
 
+def warn_unknown_environment() -> None:
+    """Say which `MIRROR_…` variables are no settings: a typing error would be obeyed silently."""
+    for sentence in unknown_environment():
+        typer.echo(f"mirror: {sentence}", err=True)
+
+
 def report_error(error: MirrorError, *, debug: bool) -> int:
     """Say what happened on standard error; the exit code to leave with."""
     if debug:
         traceback.print_exception(error, file=sys.stderr)
-    print(f"mirror: {error}", file=sys.stderr)  # noqa: T201
+    typer.echo(f"mirror: {error}", err=True)
     return int(error.exit_code)
 
 
@@ -123,9 +127,9 @@ def _report_bug(error: Exception, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     # the message of a foreign error may hold a URL, so only its type is shown
-    print(  # noqa: T201
+    typer.echo(
         f"mirror: internal error ({type(error).__name__}). This is a bug; what is mirrored so far"
         " is safe. Run again with --debug for the traceback, and please report it.",
-        file=sys.stderr,
+        err=True,
     )
     return int(ExitCode.INTERNAL)

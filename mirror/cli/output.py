@@ -1,0 +1,77 @@
+"""The result of a run, for people, on standard output."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mirror.observe.phrases import clean, duration, size, word
+from mirror.sync.report import RunReport
+
+_MOST_NAMED = 10
+_STYLES = {"complete": "bold green", "partial": "bold yellow", "interrupted": "bold yellow"}
+
+
+def print_report(report: RunReport) -> None:
+    """Outcome, counts, and what to do next where something is missing."""
+    console = Console(highlight=False, soft_wrap=True)
+    frames = report.frames
+    if report.dry_run:
+        console.print(
+            f"{frames.total:,} frames: {frames.pending:,} to fetch,"
+            f" {frames.already_mirrored:,} already mirrored. Nothing was written."
+        )
+        return
+    headline = f"{report.outcome}: {frames.total - frames.failed - frames.pending:,}"
+    headline += f" of {frames.total:,} frames are at {clean(report.destination)}"
+    console.print(Text(headline, style=_STYLES.get(report.outcome, "bold red")))
+    console.print(_counts(report))
+    for line in _advice(report):
+        console.print(Text(line))
+
+
+def _counts(report: RunReport) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    table.add_column(justify="right")
+    table.add_column()
+    frames = report.frames
+    rate = f", {frames.mirrored / report.seconds:,.0f} frames/s" if report.seconds > 0 else ""
+    rows = [
+        (frames.mirrored, f"mirrored, {size(report.bytes)} in {duration(report.seconds)}{rate}"),
+        (frames.already_mirrored, "already mirrored"),
+        (frames.failed, "failed"),
+        (frames.pending, "pending"),
+    ]
+    for number, text in rows:
+        if number or text.startswith("mirrored"):
+            table.add_row(f"{number:,}", text)
+    return table
+
+
+def _advice(report: RunReport) -> list[str]:
+    lines = [
+        f"{export.left:,} frames of an earlier {clean(export.path)} are not in it any more;"
+        " they stay at the destination."
+        for export in report.exports
+        if export.left
+    ]
+    if report.set_aside:
+        lines.append(
+            f"{len(report.set_aside):,} files that were no whole PNG were set aside, the first to"
+            f" {clean(report.set_aside[0])}."
+        )
+    if report.failures:
+        reasons = Counter(failure.reason for failure in report.failures)
+        counted = ", ".join(f"{number} {word(reason)}" for reason, number in reasons.most_common())
+        lines.append(f"Failed ({counted}):")
+        lines += [
+            f"  {failure.root_id}/{failure.frame_id}  {failure.reason}: {clean(failure.detail)}"
+            for failure in report.failures[:_MOST_NAMED]
+        ]
+        if report.failures_total > _MOST_NAMED:
+            lines.append(f"  … and {report.failures_total - _MOST_NAMED:,} more.")
+        lines.append(f"`mirror status {clean(report.destination)}` lists them by reason.")
+    return lines
