@@ -1,0 +1,57 @@
+"""The local side: durable writes, the ledger, the PNG check, safe paths. All of it blocks."""
+
+from mirror.store.commit import Committer
+from mirror.store.destination import Destination
+from mirror.store.layout import Layout
+from mirror.store.ledger import Ledger
+from mirror.store.lock import Holder, lock_holder
+from mirror.store.png import PngChecker, PngInfo, check_png
+from mirror.store.reader import ExportSummary, LedgerReader, LedgerSummary, SequenceSummary
+from mirror.store.steps import Reached, Step
+from mirror.store.stream import StreamTarget, open_stream
+from mirror.store.values import (
+    Adopted,
+    Body,
+    CommitResult,
+    ExportRecord,
+    Failure,
+    FrameCounts,
+    IngestResult,
+    PendingFrame,
+    Refused,
+    StreamedBody,
+    Written,
+)
+from mirror.store.write import FrameWriter
+
+__all__ = [
+    "Adopted",
+    "Body",
+    "CommitResult",
+    "Committer",
+    "Destination",
+    "ExportRecord",
+    "ExportSummary",
+    "Failure",
+    "FrameCounts",
+    "FrameWriter",
+    "Holder",
+    "IngestResult",
+    "Layout",
+    "Ledger",
+    "LedgerReader",
+    "LedgerSummary",
+    "PendingFrame",
+    "PngChecker",
+    "PngInfo",
+    "Reached",
+    "Refused",
+    "SequenceSummary",
+    "Step",
+    "StreamTarget",
+    "StreamedBody",
+    "Written",
+    "check_png",
+    "lock_holder",
+    "open_stream",
+]

@@ -1,0 +1,99 @@
+"""Folders below the destination, opened one component at a time and never through a symbolic link.
+
+Invariants: what is opened here lies below the root's descriptor, whatever is swapped meanwhile; at
+most `OPEN` descriptors are held; new folders have exactly the wanted mode. One instance serves one
+call on one thread: a folder that is moved away is noticed by the next call at the latest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+OPEN = 64
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_folder(name: str, parent: int, mode: int | None) -> int:
+    """A descriptor of the folder `name` in `parent`; made with `mode` where it is given.
+
+    Raises `OSError`: ENOENT, ENOTDIR for a symbolic link or a file, and what the disk says.
+    """
+    try:
+        return os.open(name, FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        if mode is None:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+    folder = os.open(name, FOLDER, dir_fd=parent)
+    try:
+        os.fchmod(folder, mode)  # whatever the umask is
+    except BaseException:
+        os.close(folder)
+        raise
+    return folder
+
+
+class Directories:
+    """Descriptors of folders by their path below `root`; '' is the root. A context manager."""
+
+    def __init__(self, root: int, mode: int) -> None:
+        self._root = root
+        self._mode = mode
+        self._open: OrderedDict[str, int] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Directories {len(self._open)} open>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def find(self, path: str) -> int:
+        """The existing folder at `path`; the descriptor is good until the next call."""
+        return self._get(path, None)
+
+    def make(self, path: str) -> int:
+        """The folder at `path`, made with its parents where it is missing."""
+        return self._get(path, self._mode)
+
+    def _get(self, path: str, mode: int | None) -> int:
+        if not path:
+            return self._root
+        known = self._open.get(path)
+        if known is not None:
+            self._open.move_to_end(path)
+            return known
+        parent, _, name = path.rpartition("/")
+        folder = open_folder(name, self._get(parent, mode), mode)
+        self._open[path] = folder
+        if len(self._open) > OPEN:
+            os.close(self._open.popitem(last=False)[1])
+        return folder
+
+
+def ancestors(path: str) -> list[str]:
+    """`path` and every folder above it, up to the root ('')."""
+    found = [path]
+    while path:
+        path = path.rpartition("/")[0]
+        found.append(path)
+    return found
+
+
+def split(path: str) -> tuple[str, str]:
+    """The folder of a relative path ('' for the root), and the name in it."""
+    folder, _, name = path.rpartition("/")
+    return folder, name

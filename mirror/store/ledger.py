@@ -1,0 +1,238 @@
+"""The ledger of a destination: what is mirrored, failed, pending. The one connection that writes.
+
+Invariants: a change is one durable transaction or nothing; memory does not grow with the number of
+frames; one thread at a time uses it. What a run asks for lives beside the ledger, in a scratch
+database that is gone with the run. Reading alone is `LedgerReader`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from mirror.errors import LedgerError
+from mirror.export import SequenceFrames
+from mirror.frames import FrameRef
+from mirror.store.destination import Destination
+from mirror.store.ingest import ingest
+from mirror.store.missing import Missing
+from mirror.store.opening import open_ledger
+from mirror.store.schema import FAILED, MIRRORED, NAME, transaction, translated
+from mirror.store.trouble import destination_error
+from mirror.store.values import (
+    ExportRecord,
+    Failure,
+    FrameCounts,
+    IngestResult,
+    PendingFrame,
+    Written,
+)
+
+_FRAME = "f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts"
+# CROSS JOIN fixes the order of the loops: what was asked for leads, row by row
+_PENDING = f"""
+SELECT {_FRAME} FROM run.asked a CROSS JOIN frames f ON f.id = a.row
+CROSS JOIN sequences s ON s.id = f.sequence
+WHERE a.row > ? AND f.state <> {MIRRORED} ORDER BY a.row LIMIT ?
+"""  # noqa: S608 - constants
+_FAILED = f"""
+SELECT {_FRAME}, f.reason, f.detail FROM frames f INDEXED BY failed_frames
+CROSS JOIN sequences s ON s.id = f.sequence
+WHERE f.state = {FAILED} AND f.id > ? AND f.id IN run.asked AND (? IN ('*', f.reason))
+ORDER BY f.id LIMIT ?
+"""  # noqa: S608 - constants
+_MIRROR = f"""
+UPDATE frames SET state = {MIRRORED}, attempts = ?, reason = NULL, detail = NULL, size = ?,
+sha256 = ?, width = ?, height = ?, mirrored_at = ? WHERE id = ?
+"""  # noqa: S608 - constants
+_FAIL = f"UPDATE frames SET state = {FAILED}, attempts = ?, reason = ?, detail = ? WHERE id = ?"  # noqa: S608 - constants
+_FORGET = """
+UPDATE frames SET state = 0, size = NULL, sha256 = NULL, width = NULL, height = NULL,
+mirrored_at = NULL WHERE id = ?
+"""
+
+
+class Ledger:
+    """Use `Ledger.open`; a context manager. Every method may raise `LedgerError`.
+
+    `recovered`: a sentence about what was found and where it is now, when the ledger was damaged
+    and a new one was made; the frames that are there are adopted by the run.
+    """
+
+    def __init__(self, db: sqlite3.Connection, destination: Destination, recovered: str | None):
+        self._db = db
+        self._destination = destination
+        self._path = destination.state / NAME
+        self.recovered = recovered
+
+    @classmethod
+    def open(cls, destination: Destination) -> Ledger:
+        """The ledger of a destination that is held; made where there is none."""
+        try:
+            db, recovered = open_ledger(destination)
+        except OSError as error:
+            raise destination_error(destination.root, error) from None
+        return cls(db, destination, recovered)
+
+    def __repr__(self) -> str:
+        return f"<Ledger {str(self._path)!r}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the last word is already on the disk. Safe to repeat."""
+        self._db.close()
+
+    # --- exports ------------------------------------------------------------------------------
+
+    def knows(self, sha256: str) -> bool:
+        """Whether the export with this digest (hex) was ingested."""
+        with translated(self._path):
+            found = self._db.execute("SELECT 1 FROM exports WHERE sha256 = ?", (sha256,))
+            return found.fetchone() is not None
+
+    def ingest(self, export: ExportRecord, groups: Iterable[SequenceFrames]) -> IngestResult:
+        """Take in which frames an export names: all of them, or after any error none.
+
+        `groups` must give each (workspace, root) once. Raises `ExportError`, which names both,
+        where two frames (of this export or any before it) would share a file, or have names that
+        some file systems take for one.
+        """
+        with translated(self._path), transaction(self._db):
+            return ingest(self._db, self._destination.layout, export, groups)
+
+    # --- what this run asks for -----------------------------------------------------------------
+
+    def ask_exports(self, sha256s: Sequence[str], limit: int | None) -> None:
+        """Ask for the frames of these ingested exports; the first `limit` in export order."""
+        with translated(self._path), transaction(self._db):
+            left = self._ask_anew(limit)
+            for sha256 in sha256s:
+                export = self._db.execute("SELECT id FROM exports WHERE sha256 = ?", (sha256,))
+                found = export.fetchone()
+                if found is None:
+                    raise LedgerError(f"The ledger does not know the export {sha256}.")
+                added = self._db.execute(
+                    "INSERT INTO run.asked SELECT frame FROM export_frames WHERE export = ?"
+                    " AND frame NOT IN run.asked ORDER BY frame LIMIT ?",
+                    (found[0], left),
+                )
+                left -= added.rowcount if limit is not None else 0
+
+    def ask_frames(self, groups: Iterable[SequenceFrames], limit: int | None) -> None:
+        """Ask for these frames of ingested exports, the first `limit` of them. What the ledger does
+        not hold (it was purged) is not asked for."""
+        with translated(self._path), transaction(self._db):
+            left = self._ask_anew(limit)
+            for group in groups:
+                if not left:
+                    return
+                for frame_id in group.frame_ids:
+                    added = self._db.execute(
+                        "INSERT OR IGNORE INTO run.asked SELECT f.id FROM sequences s JOIN frames f"
+                        " ON f.sequence = s.id WHERE s.root_id = ? AND s.workspace_id = ?"
+                        " AND f.frame_id = ?",
+                        (group.root_id, group.workspace_id, frame_id),
+                    )
+                    left -= added.rowcount if limit is not None else 0
+                    if not left:
+                        return
+
+    def _ask_anew(self, limit: int | None) -> int:
+        """Nothing is asked for now; the limit as SQL has it (-1: none)."""
+        self._db.execute("DELETE FROM run.asked")
+        return -1 if limit is None else limit
+
+    def counts(self) -> FrameCounts:
+        """What was asked for, by state."""
+        with translated(self._path):
+            found: dict[int, int] = dict(
+                self._db.execute(
+                    "SELECT f.state, COUNT(*) FROM run.asked a CROSS JOIN frames f"
+                    " ON f.id = a.row GROUP BY f.state"
+                ).fetchall()
+            )
+        total = sum(found.values())
+        mirrored, failed = found.get(MIRRORED, 0), found.get(FAILED, 0)
+        return FrameCounts(total, mirrored, failed, total - mirrored - failed)
+
+    def pending(
+        self, after: int, limit: int, failed_reason: str | None = None
+    ) -> list[PendingFrame]:
+        """The next frames to fetch: asked for, not mirrored, behind the row `after`, by row.
+
+        `failed_reason`: None for the pending and the failed; '*' for the failed alone; a reason
+        word for those that failed with it.
+        """
+        with translated(self._path):
+            if failed_reason is None:
+                rows = self._db.execute(_PENDING, (after, limit)).fetchall()
+            else:
+                rows = self._db.execute(_FAILED, (after, failed_reason, limit)).fetchall()
+        return [_pending(row) for row in rows]
+
+    def missing(self) -> Iterator[int]:
+        """Rows asked for and recorded as mirrored whose file is not there any more.
+
+        `forget` may be called between two of them. Raises `DestinationError`.
+        """
+        with self._destination.directories() as directories:
+            looking = Missing(directories, self._destination)
+            after = 0
+            while True:
+                with translated(self._path):
+                    page = looking.page(self._db, after)
+                if not page:
+                    return
+                after = page[-1][0]
+                yield from looking.gone(page)
+
+    def forget(self, rows: Iterable[int]) -> None:
+        """These frames are pending again."""
+        with translated(self._path), transaction(self._db):
+            self._db.executemany(_FORGET, ((row,) for row in rows))
+
+    # --- what became of frames --------------------------------------------------------------------
+
+    def record(self, written: Sequence[Written], failures: Sequence[Failure]) -> None:
+        """Durably: these are mirrored, those have failed. Call it when the files are durable."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with translated(self._path), transaction(self._db):
+            self._db.executemany(_MIRROR, (_mirrored(item, now) for item in written))
+            self._db.executemany(
+                _FAIL,
+                ((item.attempts, item.reason, item.detail, item.frame.row) for item in failures),
+            )
+
+    def failures(self, limit: int) -> list[Failure]:
+        """The first frames that were asked for and have failed, by row."""
+        with translated(self._path):
+            rows = self._db.execute(_FAILED, (0, "*", limit)).fetchall()
+        return [Failure(_pending(row), row[5], row[6], row[4]) for row in rows]
+
+    @property
+    def failures_total(self) -> int:
+        """How many frames that were asked for have failed."""
+        return self.counts().failed
+
+
+def _pending(row: tuple[int, str, str, str, int, *tuple[object, ...]]) -> PendingFrame:
+    return PendingFrame(row[0], FrameRef(row[1], row[2], row[3]), row[4])
+
+
+def _mirrored(item: Written, now: str) -> tuple[object, ...]:
+    # what is adopted cost no attempt
+    attempts = item.frame.attempts + (item.name is not None)
+    return attempts, item.size, item.sha256, item.width, item.height, now, item.frame.row

@@ -1,0 +1,93 @@
+"""The lock of a destination: one run at a time, and who it is.
+
+The kernel drops a flock with the process that holds it, so a dead run never blocks. Where flock
+lies (some network file systems), unique names of temporaries keep two runs from harming each other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mirror.errors import DestinationBusyError
+from mirror.store.layout import STATE
+
+NAME = "lock"
+_PATIENCE = 10
+_PAUSE = 0.02
+"""`status` holds the lock shared for an instant, so taking it is tried for 0.2 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The run that holds a destination. `since`: UTC, ISO 8601; '' and 0 where it is unknown."""
+
+    pid: int
+    host: str
+    since: str
+
+
+def take_lock(root: Path, state: int) -> int:
+    """Take the lock in the folder `state`; the descriptor to hold it by.
+
+    Raises `DestinationBusyError` naming the holder, and `OSError`.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock = os.open(NAME, flags, 0o600, dir_fd=state)
+    try:
+        _lock(root, lock)
+        _write(lock)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def lock_holder(root: Path) -> Holder | None:
+    """Who holds the destination at `root` right now; None: nobody. Nothing is written."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        lock = os.open(root / STATE / NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _read(lock)
+        finally:
+            os.close(lock)
+    return None
+
+
+def _lock(root: Path, lock: int) -> None:
+    for attempt in range(_PATIENCE):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if attempt < _PATIENCE - 1:
+            time.sleep(_PAUSE)
+    holder = _read(lock)
+    raise DestinationBusyError(
+        f"Another run holds the destination {str(root)!r}: process {holder.pid or '?'} on"
+        f" {holder.host or 'an unknown host'}, since {holder.since or 'just now'}."
+        " Wait until it has ended, or stop it, and run again."
+    )
+
+
+def _write(lock: int) -> None:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps(holder).encode(), 0)
+
+
+def _read(lock: int) -> Holder:
+    try:
+        found = json.loads(os.pread(lock, 4096, 0))
+        return Holder(int(found["pid"]), str(found["host"]), str(found["since"]))
+    except (ValueError, KeyError, TypeError):
+        return Holder(0, "", "")  # it took the lock this very instant

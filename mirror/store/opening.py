@@ -1,0 +1,81 @@
+"""Opening the ledger of a destination that is held: made, attached, or set aside when damaged."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from mirror.store.destination import TEMPORARIES, Destination
+from mirror.store.schema import (
+    NAME,
+    DamagedLedgerError,
+    make_file,
+    open_database,
+    translated,
+)
+
+
+def open_ledger(destination: Destination) -> tuple[sqlite3.Connection, str | None]:
+    """The writing connection, and a sentence where a damaged ledger had to be set aside.
+
+    Raises `LedgerError`, `ConfigurationError` and `OSError`.
+    """
+    recovered = None
+    try:
+        db = _open(destination)
+    except DamagedLedgerError:
+        recovered = _set_aside(destination)
+        db = _open(destination)
+    os.fsync(destination.state_fd)
+    return db, recovered
+
+
+def _open(destination: Destination) -> sqlite3.Connection:
+    path = destination.state / NAME
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise DamagedLedgerError(f"{str(path)!r} is no file.")
+    make_file(path, destination.layout.file_mode)
+    db = open_database(path, destination.layout.template)
+    try:
+        with translated(path):
+            _attach_scratch(db, destination)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _attach_scratch(db: sqlite3.Connection, destination: Destination) -> None:
+    """A database for what this run asks for: on the destination's disk, because /tmp may be small,
+    in memory or not writable; its name is removed at once, so that nothing can be left behind."""
+    name = destination.temporary()
+    os.close(destination.create(name))
+    path = destination.state / TEMPORARIES / name
+    try:
+        db.execute("ATTACH DATABASE ? AS run", (str(path),))
+        db.execute("PRAGMA run.journal_mode = MEMORY")
+        db.execute("PRAGMA run.synchronous = OFF")
+        db.execute("CREATE TABLE run.asked (row INTEGER PRIMARY KEY)")
+    finally:
+        destination.remove(name)
+
+
+def _set_aside(destination: Destination) -> str:
+    """Move a damaged ledger out of the way; the sentence that says so."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    kept = f"ledger.damaged-{now}.sqlite3"
+    state = destination.state_fd
+    # the database before its WAL: SQLite discards a WAL without a database, not the reverse
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.rename(NAME + suffix, kept + suffix, src_dir_fd=state, dst_dir_fd=state)
+    os.fsync(state)
+    where = str(destination.state / kept)
+    return (
+        f"The ledger was damaged; it is now {where!r}. A new one is made from the exports, and the"
+        " frames that are there are checked and kept."
+    )
