@@ -4,7 +4,14 @@ from mirror.export.cut import SequenceSlice
 from mirror.export.file import ExportFile
 from mirror.export.frames import decode_annotations
 from mirror.export.selection import Selection, SequenceFrames, select_frames
-from mirror.export.summary import Counts, ExportCounts, ExportSummary, PhaseCounts, summarize
+from mirror.export.summary import (
+    Counts,
+    ExportCounts,
+    ExportSummary,
+    PhaseCounts,
+    SequenceCounts,
+    summarize,
+)
 
 __all__ = [
     "Counts",
@@ -13,6 +20,7 @@ __all__ = [
     "ExportSummary",
     "PhaseCounts",
     "Selection",
+    "SequenceCounts",
     "SequenceFrames",
     "SequenceSlice",
     "decode_annotations",

@@ -179,4 +179,4 @@ def _frames(fields: dict[_Name, Raw]) -> Raw | None:
             return None if _EMPTY_LIST.fullmatch(text) else raw
         if bytes(text[:5]) == b"null":
             return None
-    raise _WrongFieldError("expected array or null - at `$.featureSet`")
+    raise _WrongFieldError("expected `array | null` - at `$.featureSet`")

@@ -77,14 +77,16 @@ def _length(raw: Raw) -> int:
         return len(text)
 
 
-def wrong_frame(piece: SequenceSlice, number: int, error: Exception) -> ExportError:
-    """What `error`, raised while decoding frame `number`, says to the user."""
+def wrong_frame(
+    piece: SequenceSlice, number: int, error: Exception, within: str = ""
+) -> ExportError:
+    """What `error`, raised while decoding frame `number`, or what is `within` it, says."""
     where = f"{piece.place}, frame {number}"
     if isinstance(error, UnicodeDecodeError):
         return place.bad_utf8(where, piece.source.view, piece.source.start)
     if isinstance(error, RecursionError):
         return place.too_deep(where)
-    return place.wrong_shape(where, error)
+    return place.wrong_shape(where, error, within)
 
 
 def decode_annotations(piece: SequenceSlice) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from mirror.errors import ExportError
 _LONGEST = 80
 _BLOCK = 1024**2
 _BYTE = re.compile(r"^(?:JSON is malformed: )?(.*?) \(byte (\d+)\)$", re.DOTALL)
-_WHERE = re.compile(r"^(.*?) - at `(?:.* in )?\$\.?([^`]*)`$", re.DOTALL)
+_WHERE = re.compile(r"^(.*?) - at (?:`key` in )?`\$\.?([^`]*)`$", re.DOTALL)
+_JSON_TYPES = {"str": "string", "int": "number", "float": "number", "bool": "boolean"}
+_TYPE = re.compile(r"`([a-z]+)((?: \| [a-z]+)*)`")
 _AGAIN = "download the export again"
 
 
@@ -37,13 +39,21 @@ def of_sequence(path: Path, index: int, root_id: str) -> str:
     return f"{named(path)}, sequence {index}{known}"
 
 
-def wrong_shape(place: str, error: Exception) -> ExportError:
-    """Valid JSON of another shape than an export's; `error` is msgspec's."""
+def wrong_shape(place: str, error: Exception, within: str = "") -> ExportError:
+    """Valid JSON of another shape than an export's; `error` is msgspec's, about what `within` is.
+
+    What follows the place names the field as the platform's guide would: `labels[0].code`.
+    """
     found = _WHERE.match(str(error))
     what, where = found.groups() if found else (str(error), "")
-    what = what.replace("`", "").replace("Expected", "expected").replace("Object", "object")
-    comma = f", {where}" if where else ""
-    return ExportError(f"{place}{comma}: {what}; {_AGAIN} or mend it.")
+    what = _TYPE.sub(_in_json_words, what).replace("`", "'")
+    field = f", {within}{where}" if within or where else ""
+    return ExportError(f"{place}{field}: {what[0].lower()}{what[1:]}; {_AGAIN} or mend it.")
+
+
+def _in_json_words(found: re.Match[str]) -> str:
+    names = [found[1], *found[2].split(" | ")[1:]]
+    return " or ".join(dict.fromkeys(_JSON_TYPES.get(name, name) for name in names))
 
 
 def broken_json(path: Path, view: memoryview, start: int, error: Exception) -> ExportError:

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from mirror.export import place
 from mirror.export.cut import SequenceSlice
-from mirror.export.frames import FrameReader, wrong_frame
+from mirror.export.frames import FrameReader
 
 NO_CODE = "(no code)"
 NO_TYPE = "(no type)"
@@ -45,6 +45,11 @@ class Label(msgspec.Struct, gc=False):
 
     code: str | None = None
     shapes: list[Shape] | None = None
+
+    @property
+    def counted(self) -> str:
+        """The code that it is counted under."""
+        return self.code or NO_CODE
 
 
 class LabelledFrame(msgspec.Struct, gc=False):
@@ -101,20 +106,22 @@ def read_phases(piece: SequenceSlice) -> list[Phase]:
         raise place.wrong_shape(piece.place, error) from None
 
 
-def count_outside(piece: SequenceSlice, number: int, shape: Shape) -> int:
-    """How many points of `shape`, in frame `number`, lie outside 0..1. Raises `ExportError`."""
+def count_outside(shape: Shape) -> int:
+    """How many points of `shape` lie outside 0..1. Raises `msgspec.ValidationError`."""
     if shape.points is UNSET:
         return 0
     try:
         _inside_points.decode(shape.points)
-    except msgspec.DecodeError:
-        pass  # seldom: then they are looked at one by one
-    else:
-        return 0
+    except msgspec.ValidationError:
+        return _count_each(shape.kind, shape.points)
+    return 0
+
+
+def _count_each(kind: str, points: Raw) -> int:
     try:
-        points = _points.decode(shape.points) or []
-    except msgspec.DecodeError as error:
-        if shape.kind in KNOWN_SHAPES:
-            raise wrong_frame(piece, number, error) from None
+        decoded = _points.decode(points) or []
+    except msgspec.ValidationError:
+        if kind in KNOWN_SHAPES:
+            raise
         return 0
-    return sum(not (0 <= point.x <= 1 and 0 <= point.y <= 1) for point in points)
+    return sum(not (0 <= point.x <= 1 and 0 <= point.y <= 1) for point in decoded)

@@ -88,13 +88,13 @@ class Source:
 def _open_regular(path: Path) -> FileIO:
     try:
         # without O_NONBLOCK, opening a pipe waits for its writer
-        file = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
-    mode = os.fstat(file.fileno()).st_mode
+    mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
-        return file
-    file.close()
+        return FileIO(handle)
+    os.close(handle)
     kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
     raise ExportError(f"{named(path)} is {kind}; name the JSON file downloaded from the platform.")
 

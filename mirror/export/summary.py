@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
 
 from mirror.export.cut import SequenceSlice
 from mirror.export.file import ExportFile
+from mirror.export.frames import wrong_frame
 from mirror.export.selection import group_sequences, refuse_frame_twins, refuse_root_twins
-from mirror.export.shapes import NO_CODE, Label, count_outside, labelled_frames, read_phases
+from mirror.export.shapes import Label, count_outside, labelled_frames, read_phases
 
 Carried = dict[str, frozenset[str]]
 """The label codes that each frame of one group carries."""
@@ -67,11 +71,25 @@ class ExportCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceCounts:
+    """One distinct (workspace, root) of all exports together; counts of distinct frames."""
+
+    workspace_id: str
+    root_id: str
+    frames: int
+    labelled_frames: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """Each export by itself, and all together (a frame of two exports counts once in `total`)."""
+    """Each export by itself, and all together (a frame of two exports counts once in `total`).
+
+    `by_sequence` is in the order of first appearance.
+    """
 
     exports: tuple[ExportCounts, ...]
     total: Counts
+    by_sequence: tuple[SequenceCounts, ...]
 
 
 def summarize(exports: Sequence[ExportFile]) -> ExportSummary:
@@ -81,13 +99,15 @@ def summarize(exports: Sequence[ExportFile]) -> ExportSummary:
     by_export = [group_sequences([export]) for export in exports]
     everywhere = group_sequences(exports)
     refuse_root_twins(everywhere)
+    by_sequence: list[SequenceCounts] = []
     for group, pieces in everywhere.items():
         together: dict[str, frozenset[str]] = {}
         for tally, groups in zip(tallies, by_export, strict=True):
             if group in groups:
                 together = _unite(together, tally.add_group(groups[group]))
         refuse_frame_twins(together, pieces)
-        total.add_distinct(together)
+        labelled = total.add_distinct(together)
+        by_sequence.append(SequenceCounts(*group, len(together), labelled))
     for tally, export in zip(tallies, exports, strict=True):
         for piece in export.sequences:
             tally.add_entry(piece)
@@ -98,6 +118,7 @@ def summarize(exports: Sequence[ExportFile]) -> ExportSummary:
             for export, tally in zip(exports, tallies, strict=True)
         ),
         total.counts(),
+        tuple(by_sequence),
     )
 
 
@@ -112,6 +133,14 @@ def _unite(kept: Carried, further: Carried) -> Carried:
     for frame_id, codes in further.items():
         kept[frame_id] = kept.get(frame_id, _NOTHING) | codes
     return kept
+
+
+class _Place(NamedTuple):
+    """Where a label stands, counted from 0."""
+
+    piece: SequenceSlice
+    frame: int
+    label: int
 
 
 class _Tally:
@@ -149,29 +178,35 @@ class _Tally:
         for piece in pieces:
             for number, frame in enumerate(labelled_frames.read(piece)):
                 self.occurrences += 1
-                codes = carried.get(frame.id, _NOTHING).union(
-                    [self._add_label(piece, number, label) for label in frame.labels or ()]
-                )
+                labels = frame.labels or ()
+                codes = carried.get(frame.id, _NOTHING).union([label.counted for label in labels])
                 carried[frame.id] = shared.setdefault(codes, codes)
+                for position, label in enumerate(labels):
+                    self._add_label(label, _Place(piece, number, position))
         self.add_distinct(carried)
         return carried
 
-    def _add_label(self, piece: SequenceSlice, number: int, label: Label) -> str:
-        code = label.code or NO_CODE
-        self.labels[code] += 1
-        for shape in label.shapes or ():
+    def _add_label(self, label: Label, at: _Place) -> None:
+        self.labels[label.counted] += 1
+        for position, shape in enumerate(label.shapes or ()):
             self.shapes[shape.kind] += 1
-            self.outside += count_outside(piece, number, shape)
-        return code
+            try:
+                self.outside += count_outside(shape)
+            except msgspec.ValidationError as error:
+                within = f"labels[{at.label}].shapes[{position}].points"
+                raise wrong_frame(at.piece, at.frame, error, within) from None
 
-    def add_distinct(self, carried: Carried) -> None:
-        """One group's distinct frames."""
+    def add_distinct(self, carried: Carried) -> int:
+        """One group's distinct frames; how many of them are labelled."""
+        by_codes = Counter(carried.values())
+        labelled = len(carried) - by_codes[_NOTHING]
         self.groups += 1
         self.frames += len(carried)
-        for codes, count in Counter(carried.values()).items():
-            self.labelled += count if codes else 0
+        self.labelled += labelled
+        for codes, count in by_codes.items():
             for code in codes:
                 self.label_frames[code] += count
+        return labelled
 
     def add_written(self, other: _Tally) -> None:
         """What `other` counted as written."""
