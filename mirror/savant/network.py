@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from pathlib import Path
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 import mirror
 from mirror.errors import ConfigurationError
@@ -123,14 +123,34 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     return context
 
 
+class Names(AbstractResolver):
+    """Another resolver, whose empty answers are failures: aiohttp would trip over them."""
+
+    def __init__(self, inner: AbstractResolver) -> None:
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of `host`. Raises `OSError` where it has none."""
+        found = await self._inner.resolve(host, port, family)
+        if not found:
+            raise OSError(None, "the name has no address")
+        return found
+
+    async def close(self) -> None:
+        """Close the other resolver."""
+        await self._inner.close()
+
+
 def open_connector(
     tls: ssl.SSLContext,
-    resolver: AbstractResolver | None,
+    names: Names,
     sockets: Callable[[_AddressInfo], socket.socket] | None,
 ) -> aiohttp.TCPConnector:
     """Connections without a limit of their own, kept for `KEEP_ALIVE` seconds."""
     return aiohttp.TCPConnector(
-        ssl=tls, limit=0, keepalive_timeout=KEEP_ALIVE, resolver=resolver, socket_factory=sockets
+        ssl=tls, limit=0, keepalive_timeout=KEEP_ALIVE, resolver=names, socket_factory=sockets
     )
 
 

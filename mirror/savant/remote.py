@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from aiohttp import DefaultResolver
 from aiohttp.abc import AbstractResolver
 
 from mirror.events import Listener
 from mirror.frames import FrameRef
 from mirror.savant.api import Api
-from mirror.savant.network import guarded_sockets, open_connector, open_session, tls_context
+from mirror.savant.network import Names, guarded_sockets, open_connector, open_session, tls_context
 from mirror.savant.store import BodyStream, Download
 from mirror.savant.urls import ApiUrls, StoreRule
 from mirror.savant.values import PresignedUrl
@@ -56,7 +57,8 @@ async def connect(
 ) -> AsyncIterator[Remote]:
     """Open both sessions; nothing is sent yet. Raises `ConfigurationError`.
 
-    `resolver` looks names up (the system's by default); `clock` is monotonic, in seconds.
+    `resolver` looks names up, the system's by default; it is closed at the end. `clock` is
+    monotonic, in seconds.
     """
     username, password = settings.credentials()
     urls, rule = ApiUrls(settings.domain), StoreRule.of(settings)
@@ -64,9 +66,10 @@ async def connect(
     guard = guarded_sockets(loopback=settings.loopback, private=settings.allow_private_store)
     # room for a lookup, a connection and a first byte, twice: aiohttp resends on a stale connection
     patience = 2 * (settings.connect_timeout + settings.read_timeout)
+    names = Names(resolver or DefaultResolver())
     async with (
-        open_session(open_connector(tls, resolver, None), settings) as to_api,
-        open_session(open_connector(tls, resolver, guard), settings) as to_store,
+        open_session(open_connector(tls, names, None), settings) as to_api,
+        open_session(open_connector(tls, names, guard), settings) as to_store,
     ):
         api = Api(Wire(to_api, emit, clock, patience), urls, rule, username, password)
         limits = (int(settings.max_frame_bytes), int(settings.min_rate))
@@ -74,3 +77,4 @@ async def connect(
             yield Remote(api, Wire(to_store, emit, clock, patience), limits)
         finally:
             await api.close()
+            await names.close()

@@ -125,7 +125,7 @@ class Download:
     async def _take(self, response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
         self._status = response.status
         body = b""
-        if 400 <= response.status < 500:  # other errors need no body, and a new connection is wise
+        if 400 <= response.status < 500:  # the others say all by their status
             body = await read_up_to(response, MAX_ERROR)
         failure = classify_download(Answer(response.status, response.headers, body))
         if failure is not None:

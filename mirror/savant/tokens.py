@@ -63,7 +63,8 @@ class TokenKeeper:
 
     def __repr__(self) -> str:
         state = "ended" if self._end else "proved" if self._proved else "unproved"
-        return f"<TokenKeeper {state}, login={'running' if self._login else 'idle'}>"
+        idle = self._login is None or self._login.done()
+        return f"<TokenKeeper {state}, login={'idle' if idle else 'running'}>"
 
     async def get(self) -> AccessToken:
         """A token to use now. Raises what the login under way raises."""
@@ -71,7 +72,7 @@ class TokenKeeper:
             raise self._end
         if self._token is not None and self._clock() < self._renew_at:
             return self._token
-        if self._login is None:
+        if self._login is None or self._login.done():
             self._login = asyncio.create_task(self._replace())
         # shielded: whoever started the login may be cancelled, the others still wait for it
         return await asyncio.shield(self._login)
@@ -104,8 +105,6 @@ class TokenKeeper:
         except CredentialsError as error:
             self._end = error
             raise
-        finally:
-            self._login = None
         self._token = granted.token
         self._proved = False
         self._renew_at = float("inf")

@@ -112,7 +112,8 @@ def _connecting(error: Exception, host: str) -> MirrorError:
             " the limit of open files, or lower MIRROR_CONCURRENCY."
         )
     if isinstance(cause, ssl.SSLError):
-        return ConnectionFailedError(f"The TLS handshake with {host} failed ({cause.reason}).")
+        why = getattr(cause, "reason", None) or "no reason given"
+        return ConnectionFailedError(f"The TLS handshake with {host} failed: {why}.")
     why = _WHY.get(number) or errno.errorcode.get(number) or _UNKNOWN
     return ConnectionFailedError(f"No connection to {host}: {why}.")
 

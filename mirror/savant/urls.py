@@ -125,9 +125,9 @@ def check_store_url(text: object, rule: StoreRule) -> PresignedUrl:
         same = (url.raw_path_qs, _same_host(url.raw_host), url.port) == (target or "/", host, port)
     except ValueError:
         same = False
-    if not same or str(url) != text:
+    if not same:
         raise UnsafeUrlError("The presigned URL can be read in two ways; it is not followed.")
-    return PresignedUrl(url)
+    return PresignedUrl(text, url)
 
 
 def _check_authority(scheme: str, authority: str, rule: StoreRule) -> tuple[str, int]:

@@ -32,14 +32,15 @@ class _Secret:
 class PresignedUrl(_Secret):
     """Where the store keeps one frame, valid for a while. Made by `urls.check_store_url` alone."""
 
-    __slots__ = ("_url",)
+    __slots__ = ("_text", "_url")
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, text: str, url: URL) -> None:
+        self._text = text
         self._url = url
 
     def reveal(self) -> str:
         """The URL itself, byte for byte as the API gave it."""
-        return str(self._url)
+        return self._text
 
     @property
     def target(self) -> URL:

@@ -63,15 +63,17 @@ async def serve(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterato
         task.add_done_callback(tasks.discard)
         host.connections += 1
         number = host.connections
-        with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            while not writer.is_closing():
-                request = await _read_request(reader, number)
-                host.requests.append(request)
-                await host.reply(request, writer)
-                if not writer.is_closing():
-                    await writer.drain()
-        writer.close()
-        host.closed.set()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+                while not writer.is_closing():
+                    request = await _read_request(reader, number)
+                    host.requests.append(request)
+                    await host.reply(request, writer)
+                    if not writer.is_closing():
+                        await writer.drain()
+        finally:
+            writer.transport.abort()
+            host.closed.set()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     host.port = server.sockets[0].getsockname()[1]
@@ -123,13 +125,9 @@ def send(data: bytes, then: Callable[[asyncio.StreamWriter], None] | None = None
 
 
 def cut(writer: asyncio.StreamWriter) -> None:
-    """Close the connection with a FIN (under TLS: without close_notify)."""
-    transport = writer.transport
-    sock = transport.get_extra_info("socket")
-    if transport.get_extra_info("ssl_object"):
-        sock.shutdown(socket.SHUT_RDWR)
-    else:
-        writer.close()
+    """Close the connection with a FIN; under TLS without its close_notify."""
+    writer.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+    writer.close()
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
