@@ -214,7 +214,7 @@ def _read_params(action: Action, given: Mapping[str, object]) -> dict[str, objec
         if name not in action.params:
             own = ", ".join(action.params) or "none"
             hint = _hint(name, (*action.params, *_COMMON))
-            raise PlanError(f"{name!r} is no key of this action{hint} (its own keys: {own})")
+            raise PlanError(f"{name!r} is no key of this action{hint}; its own keys: {own}")
         wrong = action.params[name].problem(value)
         if wrong is not None:
             raise PlanError(f"{name} is {value!r}: {wrong}")
@@ -223,4 +223,4 @@ def _read_params(action: Action, given: Mapping[str, object]) -> dict[str, objec
 
 def _hint(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""
