@@ -95,6 +95,7 @@ class Tally:
         self.stopping: Stopping | None = None
         self.finished: RunFinished | None = None
         self.started_at = self.clock()
+        self._ended_at: float | None = None
         self._samples: deque[_Sample] = deque([_Sample(self.started_at, 0, 0)])
 
     def __call__(self, event: Event) -> None:
@@ -120,8 +121,8 @@ class Tally:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the run started."""
-        return self.clock() - self.started_at
+        """Seconds since the run started, until it ended."""
+        return (self.clock() if self._ended_at is None else self._ended_at) - self.started_at
 
     def rates(self) -> Rates:
         """What the last `WINDOW` seconds, or the run so far, let expect."""
@@ -194,6 +195,7 @@ class Tally:
 
     def _run_finished(self, event: RunFinished) -> None:
         self.finished = event
+        self._ended_at = self.clock()
         self.preparing = ""
         self.running = False
         self.paused = {}

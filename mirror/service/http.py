@@ -20,6 +20,9 @@ from mirror.errors import ConfigurationError
 from mirror.service.health import Health
 from mirror.settings import Settings, is_loopback
 
+DEFAULT_PORT = 9464
+"""Where `watch` serves unless told otherwise."""
+
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",

@@ -137,3 +137,12 @@ def test_preparing_a_run_forgets_the_one_before(tally: Tally) -> None:
     assert (tally.total, tally.preparing, tally.finished) == (0, "reading b.json", None)
     tally(RunStarted(3, 0))
     assert tally.preparing == ""
+
+
+def test_the_time_of_a_run_stands_still_when_it_has_ended(tally: Tally, clock: Clock) -> None:
+    tally(RunStarted(10, 4))
+    clock.now += 5
+    assert tally.elapsed == 5
+    tally(RunFinished("partial", 1))
+    clock.now += 100
+    assert tally.elapsed == 5

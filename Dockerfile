@@ -1,0 +1,43 @@
+# Two stages: the first resolves nothing (every dependency is pinned with its hash) and builds the
+# wheel; the second holds the virtual environment alone.
+#
+# For a release, pin the base by digest, which is then part of the image's own history:
+#   docker build --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:… .
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_NO_COMPILE=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+# no pip in the environment that is shipped
+RUN python -m venv --without-pip /opt/mirror && python -m venv --without-pip /opt/build
+COPY requirements/run.txt requirements/build.txt requirements/
+RUN pip --python /opt/mirror/bin/python install --require-hashes --only-binary :all: \
+        -r requirements/run.txt \
+ && pip --python /opt/build/bin/python install --require-hashes --only-binary :all: \
+        -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY mirror mirror
+RUN pip --python /opt/build/bin/python wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && pip --python /opt/mirror/bin/python install --no-deps --no-index dist/savant_mirror-*.whl \
+ # the root file system may be read-only, so bytecode is made here and never checked again
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/mirror/lib
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="savant-mirror" \
+      org.opencontainers.image.description="Brings every frame of a SAVANT export onto your storage" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=builder /opt/mirror /opt/mirror
+# a volume that is mounted here for the first time inherits the owner
+RUN install -d -m 0700 -o 10001 -g 10001 /data
+ENV PATH=/opt/mirror/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+WORKDIR /data
+USER 10001:10001
+STOPSIGNAL SIGTERM
+# No HEALTHCHECK: only `watch` serves one; deploy/compose.yaml and deploy/kubernetes ask it there.
+ENTRYPOINT ["mirror"]
+CMD ["--help"]

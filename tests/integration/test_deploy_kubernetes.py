@@ -1,0 +1,150 @@
+"""The Kubernetes overlays build, and hold what the house promises of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror.errors import ExitCode
+from mirror.service.http import DEFAULT_PORT
+from mirror.settings import Settings, environment_name, load_settings
+
+ROOT = Path(__file__).parents[2]
+OVERLAYS = ROOT / "deploy" / "kubernetes"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl builds the overlays, and it is not installed"
+)
+
+
+@cache
+def built(overlay: str) -> dict[str, dict[str, Any]]:
+    """The overlay's objects by kind and name, as Kubernetes' own types read them."""
+    yaml = _run("kubectl", "kustomize", str(OVERLAYS / overlay))
+    # typed, so a wrong type is an error and an unknown field is gone
+    text = _run("kubectl", "label", "--local", "-f", "-", "x=y", "-o", "json", given=yaml).lstrip()
+    objects = {}
+    while text:
+        item, end = json.JSONDecoder().raw_decode(text)
+        objects[f"{item['kind']}/{item['metadata']['name']}"] = item
+        text = text[end:].lstrip()
+    return objects
+
+
+def _run(*command: str, given: str | None = None) -> str:
+    done = subprocess.run(
+        command, input=given, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def pod(overlay: str) -> dict[str, Any]:
+    name = {"job": "Job/mirror-sync", "watch": "Deployment/mirror-watch"}[overlay]
+    spec: dict[str, Any] = built(overlay)[name]["spec"]["template"]["spec"]
+    return spec
+
+
+def container(overlay: str) -> dict[str, Any]:
+    (only,) = pod(overlay)["containers"]
+    return dict(only)
+
+
+def test_no_job_is_tried_again_where_that_can_t_help() -> None:
+    """Every exit code is either final or counted; none is forgotten."""
+    job = built("job")["Job/mirror-sync"]["spec"]
+    final, disrupted = job["podFailurePolicy"]["rules"]
+    assert final["action"] == "FailJob"
+    assert final["onExitCodes"]["operator"] == "In"
+    assert disrupted["action"] == "Ignore"
+    assert disrupted["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    resumable = {ExitCode.UNAVAILABLE, ExitCode.DESTINATION, ExitCode.INTERRUPTED}
+    assert set(final["onExitCodes"]["values"]) == set(ExitCode) - resumable - {ExitCode.COMPLETE}
+    assert job["backoffLimit"] >= 3
+    assert pod("job")["restartPolicy"] == "Never"
+
+
+@pytest.mark.parametrize("overlay", ["job", "watch"])
+def test_attack_23_the_pod_may_do_nothing_it_needs_not(overlay: str) -> None:
+    spec, own = pod(overlay), container(overlay)["securityContext"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] == 10001
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+    assert own == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert set(container(overlay)["resources"]["limits"]) >= {"cpu", "memory"}
+
+
+@pytest.mark.parametrize("overlay", ["job", "watch"])
+def test_attack_22_secrets_come_from_a_secret_and_the_password_as_a_file(overlay: str) -> None:
+    known = {environment_name(name) for name in Settings.model_fields}
+    for variable in container(overlay)["env"]:
+        assert variable["name"] in known
+        if variable["name"] in {"SAVANT_USERNAME", "MIRROR_HTTP_TOKEN"}:
+            assert variable["valueFrom"]["secretKeyRef"]["name"] == "mirror-savant"
+    assert not any(v["name"] == "SAVANT_PASSWORD" for v in container(overlay)["env"])
+    assert not any(kind.startswith("Secret/") for kind in built(overlay))
+
+
+@pytest.mark.parametrize("overlay", ["job", "watch"])
+def test_what_the_command_names_is_mounted(overlay: str) -> None:
+    mounts = {mount["mountPath"]: mount["name"] for mount in container(overlay)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod(overlay)["volumes"]}
+    assert set(mounts.values()) == set(volumes)
+    _, export, dest, config, *_ = container(overlay)["args"]
+    assert f"/{export.split('/')[1]}" in mounts
+    assert dest.startswith("--dest=/frames/")
+    assert config == "--config=/etc/mirror/config.toml"
+    claims = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in volumes.values()
+        if "persistentVolumeClaim" in volume
+    }
+    assert {f"PersistentVolumeClaim/{claim}" for claim in claims} <= set(built(overlay))
+    assert f"ConfigMap/{volumes['config']['configMap']['name']}" in built(overlay)
+
+
+@pytest.mark.parametrize("overlay", ["job", "watch"])
+def test_fault_53_the_pod_has_longer_to_stop_than_the_run(overlay: str) -> None:
+    settings = load_settings(OVERLAYS / "base" / "config.toml")
+    assert pod(overlay)["terminationGracePeriodSeconds"] > settings.grace_period
+
+
+def test_the_pod_s_memory_holds_the_bodies() -> None:
+    settings = load_settings(OVERLAYS / "base" / "config.toml")
+    assert container("job")["resources"]["limits"]["memory"] == "512Mi"
+    assert settings.body_memory <= 512 * 1024**2 / 4
+
+
+def test_the_config_is_the_example_that_is_documented() -> None:
+    """A copy, since kustomize reads nothing outside its folder."""
+    copy = (OVERLAYS / "base" / "config.toml").read_bytes()
+    assert copy == (ROOT / "config" / "kubernetes.toml").read_bytes()
+
+
+def test_the_service_is_probed_where_it_listens() -> None:
+    (port,) = container("watch")["ports"]
+    probe = container("watch")["livenessProbe"]["httpGet"]
+    (exposed,) = built("watch")["Service/mirror-watch"]["spec"]["ports"]
+    assert port["containerPort"] == exposed["port"] == DEFAULT_PORT
+    assert probe["port"] == exposed["targetPort"] == port["name"]
+    assert probe["path"] == "/healthz"
+
+
+def test_a_destination_has_one_holder() -> None:
+    deployment = built("watch")["Deployment/mirror-watch"]["spec"]
+    assert deployment["replicas"] == 1
+    assert deployment["strategy"] == {"type": "Recreate"}
+    claim = built("watch")["PersistentVolumeClaim/mirror-frames"]["spec"]
+    assert claim["accessModes"] == ["ReadWriteOncePod"]
