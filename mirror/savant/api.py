@@ -120,7 +120,6 @@ async def _read_answer(response: aiohttp.ClientResponse) -> Answer:
     body = await read_up_to(response, MAX_ANSWER)
     if len(body) > MAX_ANSWER:
         raise BadAnswerError("The API's answer is too large to be one.")
-    response.release()
     return Answer(response.status, response.headers, body)
 
 

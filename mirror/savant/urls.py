@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Self
 
@@ -130,6 +131,7 @@ def check_store_url(text: object, rule: StoreRule) -> PresignedUrl:
     return PresignedUrl(text, url)
 
 
+@lru_cache(maxsize=64)  # a platform has one store, or a few: nothing to work out again per frame
 def _check_authority(scheme: str, authority: str, rule: StoreRule) -> tuple[str, int]:
     if scheme not in _DEFAULT_PORT:
         raise UnsafeUrlError("The presigned URL is not https; it is not followed.")

@@ -112,6 +112,6 @@ async def read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body's first bytes: all of it, or more than `limit`."""
     content = response.content
     body = await content.readany()
-    while len(body) <= limit and (chunk := await content.readany()):
-        body += chunk
+    while len(body) <= limit and not content.at_eof():
+        body += await content.readany()
     return body
