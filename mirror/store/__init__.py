@@ -6,7 +6,14 @@ from mirror.store.layout import Layout
 from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, lock_holder
 from mirror.store.png import PngChecker, PngInfo, check_png
-from mirror.store.reader import ExportSummary, LedgerReader, LedgerSummary, SequenceSummary
+from mirror.store.reader import (
+    IngestedExport,
+    LastRun,
+    LedgerReader,
+    LedgerSummary,
+    SequenceSummary,
+    last_run,
+)
 from mirror.store.steps import Reached, Step
 from mirror.store.stream import StreamTarget, open_stream
 from mirror.store.values import (
@@ -16,6 +23,7 @@ from mirror.store.values import (
     ExportRecord,
     Failure,
     FrameCounts,
+    FrameState,
     IngestResult,
     PendingFrame,
     Refused,
@@ -31,12 +39,14 @@ __all__ = [
     "Committer",
     "Destination",
     "ExportRecord",
-    "ExportSummary",
     "Failure",
     "FrameCounts",
+    "FrameState",
     "FrameWriter",
     "Holder",
     "IngestResult",
+    "IngestedExport",
+    "LastRun",
     "Layout",
     "Ledger",
     "LedgerReader",
@@ -52,6 +62,7 @@ __all__ = [
     "StreamedBody",
     "Written",
     "check_png",
+    "last_run",
     "lock_holder",
     "open_stream",
 ]

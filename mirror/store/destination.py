@@ -115,6 +115,25 @@ class Destination:
         with suppress(OSError):
             os.unlink(name, dir_fd=self.temporaries_fd)
 
+    def write_state(self, name: str, content: bytes) -> None:
+        """Put a whole file into the folder for everything that is no frame, durably.
+
+        Raises `DestinationError`.
+        """
+        temporary = self.temporary()
+        try:
+            file = self.create(temporary)
+            try:
+                write_whole(file, [content])
+                os.fsync(file)
+            finally:
+                os.close(file)
+            os.rename(temporary, name, src_dir_fd=self.temporaries_fd, dst_dir_fd=self.state_fd)
+            os.fsync(self.state_fd)
+        except OSError as error:
+            self.remove(temporary)
+            raise destination_error(self.root, error) from None
+
     def directories(self) -> Directories:
         """The folders below the root, for one call's work."""
         return Directories(self.root_fd, self.layout.dir_mode)

@@ -40,6 +40,9 @@ def ingest(
     db: sqlite3.Connection, layout: Layout, export: ExportRecord, groups: Iterable[SequenceFrames]
 ) -> IngestResult:
     """See `Ledger.ingest`."""
+    known = db.execute("SELECT frames FROM exports WHERE sha256 = ?", (export.sha256,)).fetchone()
+    if known:
+        return IngestResult(frames=known[0], added=0, left=0)
     previous = db.execute(
         "SELECT id FROM exports WHERE path = ? ORDER BY id DESC LIMIT 1", (export.path,)
     ).fetchone()

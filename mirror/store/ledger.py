@@ -20,35 +20,41 @@ from mirror.store.destination import Destination
 from mirror.store.ingest import ingest
 from mirror.store.missing import Missing
 from mirror.store.opening import open_ledger
-from mirror.store.schema import FAILED, MIRRORED, NAME, transaction, translated
+from mirror.store.schema import NAME, transaction, translated
 from mirror.store.trouble import destination_error
 from mirror.store.values import (
     ExportRecord,
     Failure,
     FrameCounts,
+    FrameState,
     IngestResult,
     PendingFrame,
     Written,
 )
 
-_FRAME = "f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts"
-# CROSS JOIN fixes the order of the loops: what was asked for leads, row by row
-_PENDING = f"""
-SELECT {_FRAME} FROM run.asked a CROSS JOIN frames f ON f.id = a.row
+# States are numbered as in `FrameState`. CROSS JOIN fixes the order of the loops: what was asked
+# for leads, row by row.
+_PENDING = """
+SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts
+FROM run.asked a CROSS JOIN frames f ON f.id = a.row
 CROSS JOIN sequences s ON s.id = f.sequence
-WHERE a.row > ? AND f.state <> {MIRRORED} ORDER BY a.row LIMIT ?
-"""  # noqa: S608 - constants
-_FAILED = f"""
-SELECT {_FRAME}, f.reason, f.detail FROM frames f INDEXED BY failed_frames
+WHERE a.row > ? AND f.state <> 1 ORDER BY a.row LIMIT ?
+"""
+_FAILED = """
+SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts, f.reason, f.detail
+FROM frames f INDEXED BY failed_frames
 CROSS JOIN sequences s ON s.id = f.sequence
-WHERE f.state = {FAILED} AND f.id > ? AND f.id IN run.asked AND (? IN ('*', f.reason))
-ORDER BY f.id LIMIT ?
-"""  # noqa: S608 - constants
-_MIRROR = f"""
-UPDATE frames SET state = {MIRRORED}, attempts = ?, reason = NULL, detail = NULL, size = ?,
+WHERE f.state = 2 AND f.id IN run.asked ORDER BY f.id LIMIT ?
+"""
+_KEEP_FAILED = """
+DELETE FROM run.asked WHERE row NOT IN
+(SELECT id FROM frames INDEXED BY failed_frames WHERE state = 2 AND reason = COALESCE(?, reason))
+"""
+_MIRROR = """
+UPDATE frames SET state = 1, attempts = ?, reason = NULL, detail = NULL, size = ?,
 sha256 = ?, width = ?, height = ?, mirrored_at = ? WHERE id = ?
-"""  # noqa: S608 - constants
-_FAIL = f"UPDATE frames SET state = {FAILED}, attempts = ?, reason = ?, detail = ? WHERE id = ?"  # noqa: S608 - constants
+"""
+_FAIL = "UPDATE frames SET state = 2, attempts = ?, reason = ?, detail = ? WHERE id = ?"
 _FORGET = """
 UPDATE frames SET state = 0, size = NULL, sha256 = NULL, width = NULL, height = NULL,
 mirrored_at = NULL WHERE id = ?
@@ -104,7 +110,8 @@ class Ledger:
             return found.fetchone() is not None
 
     def ingest(self, export: ExportRecord, groups: Iterable[SequenceFrames]) -> IngestResult:
-        """Take in which frames an export names: all of them, or after any error none.
+        """Take in which frames an export names: all of them, or after any error none. An export
+        that is known is left as it is, and `groups` unread.
 
         `groups` must give each (workspace, root) once. Raises `ExportError`, which names both,
         where two frames (of this export or any before it) would share a file, or have names that
@@ -150,6 +157,11 @@ class Ledger:
                     if not left:
                         return
 
+    def keep_failed(self, reason: str | None) -> None:
+        """Of what was asked for, keep what has failed; only with this reason, if one is given."""
+        with translated(self._path), transaction(self._db):
+            self._db.execute(_KEEP_FAILED, (reason,))
+
     def _ask_anew(self, limit: int | None) -> int:
         """Nothing is asked for now; the limit as SQL has it (-1: none)."""
         self._db.execute("DELETE FROM run.asked")
@@ -165,22 +177,13 @@ class Ledger:
                 ).fetchall()
             )
         total = sum(found.values())
-        mirrored, failed = found.get(MIRRORED, 0), found.get(FAILED, 0)
+        mirrored, failed = found.get(FrameState.MIRRORED, 0), found.get(FrameState.FAILED, 0)
         return FrameCounts(total, mirrored, failed, total - mirrored - failed)
 
-    def pending(
-        self, after: int, limit: int, failed_reason: str | None = None
-    ) -> list[PendingFrame]:
-        """The next frames to fetch: asked for, not mirrored, behind the row `after`, by row.
-
-        `failed_reason`: None for the pending and the failed; '*' for the failed alone; a reason
-        word for those that failed with it.
-        """
+    def pending(self, after: int, limit: int) -> list[PendingFrame]:
+        """The next frames to fetch: asked for, not mirrored, behind the row `after`, by row."""
         with translated(self._path):
-            if failed_reason is None:
-                rows = self._db.execute(_PENDING, (after, limit)).fetchall()
-            else:
-                rows = self._db.execute(_FAILED, (after, failed_reason, limit)).fetchall()
+            rows = self._db.execute(_PENDING, (after, limit)).fetchall()
         return [_pending(row) for row in rows]
 
     def missing(self) -> Iterator[int]:
@@ -219,7 +222,7 @@ class Ledger:
     def failures(self, limit: int) -> list[Failure]:
         """The first frames that were asked for and have failed, by row."""
         with translated(self._path):
-            rows = self._db.execute(_FAILED, (0, "*", limit)).fetchall()
+            rows = self._db.execute(_FAILED, (limit,)).fetchall()
         return [Failure(_pending(row), row[5], row[6], row[4]) for row in rows]
 
     @property

@@ -15,16 +15,14 @@ from mirror.errors import DestinationError
 from mirror.frames import FrameRef
 from mirror.store.destination import Destination
 from mirror.store.directories import Directories, split
-from mirror.store.schema import MIRRORED
 from mirror.store.trouble import why
 
-PAGE = 4096
 LISTED = 100_000
-_PAGE = f"""
+_PAGE = """
 SELECT f.id, s.workspace_id, s.root_id, f.frame_id FROM run.asked a
 CROSS JOIN frames f ON f.id = a.row CROSS JOIN sequences s ON s.id = f.sequence
-WHERE a.row > ? AND f.state = {MIRRORED} ORDER BY a.row LIMIT {PAGE}
-"""  # noqa: S608 - constants
+WHERE a.row > ? AND f.state = 1 ORDER BY a.row LIMIT 4096
+"""
 
 Row = tuple[int, str, str, str]
 

@@ -6,8 +6,11 @@ two connections reset, so a reader must never be the one to do it.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,19 +18,31 @@ from urllib.parse import quote
 
 from mirror.errors import DestinationError
 from mirror.store.layout import STATE
-from mirror.store.schema import FAILED, MIRRORED, NAME, check_version, translated
-from mirror.store.values import FrameCounts
+from mirror.store.schema import (
+    NAME,
+    DamagedLedgerError,
+    check_version,
+    translated,
+)
+from mirror.store.values import FrameCounts, FrameState
 
+REPORT = "report.json"
 # by the index of (sequence, frame_id), so that nothing has to be sorted
-_SEQUENCES = f"""
-SELECT s.workspace_id, s.root_id, COUNT(*), SUM(f.state = {MIRRORED}), SUM(f.state = {FAILED}),
+_SEQUENCES = """
+SELECT s.workspace_id, s.root_id, COUNT(*), SUM(f.state = 1), SUM(f.state = 2),
 COALESCE(SUM(f.size), 0), MIN(f.id)
 FROM frames f JOIN sequences s ON s.id = f.sequence GROUP BY f.sequence
-"""  # noqa: S608 - constants
-_FAILURES = f"""
-SELECT reason, COUNT(*) FROM frames INDEXED BY failed_frames WHERE state = {FAILED}
+"""
+_FAILURES = """
+SELECT reason, COUNT(*) FROM frames INDEXED BY failed_frames WHERE state = 2
 GROUP BY reason ORDER BY 2 DESC, 1
-"""  # noqa: S608 - constants
+"""
+
+
+_STATES = """
+SELECT f.frame_id, f.state, f.reason FROM frames f JOIN sequences s ON s.id = f.sequence
+WHERE s.root_id = ? AND s.workspace_id = ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +55,7 @@ class SequenceSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportSummary:
+class IngestedExport:
     """One ingested export. `ingested_at`: UTC, ISO 8601."""
 
     path: str
@@ -52,6 +67,15 @@ class ExportSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class LastRun:
+    """The last run, as its report has it. `ended_at`: UTC, ISO 8601."""
+
+    outcome: str
+    exit_code: int
+    ended_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerSummary:
     """All that a ledger says in short. `size`: bytes of the mirrored frames; `failures`: frames by
     reason; `sequences` and `exports` in the order they came."""
@@ -60,7 +84,7 @@ class LedgerSummary:
     size: int
     sequences: list[SequenceSummary]
     failures: dict[str, int]
-    exports: list[ExportSummary]
+    exports: list[IngestedExport]
 
 
 class LedgerReader:
@@ -71,12 +95,21 @@ class LedgerReader:
         self._path = path
 
     @classmethod
+    def find(cls, root: Path) -> LedgerReader | None:
+        """As `open`; None where there is no ledger, or one so damaged that a run makes it anew."""
+        if not _path(root).is_file():
+            return None
+        with suppress(DamagedLedgerError):
+            return cls.open(root)
+        return None
+
+    @classmethod
     def open(cls, root: Path) -> LedgerReader:
         """The ledger of the destination at `root`.
 
         Raises `DestinationError` where there is none, and `LedgerError`.
         """
-        path = root.absolute() / STATE / NAME
+        path = _path(root)
         if not path.is_file():
             raise DestinationError(
                 f"{str(root)!r} holds no ledger: nothing was mirrored there, or the path is wrong."
@@ -114,6 +147,19 @@ class LedgerReader:
         """Close the connection."""
         self._db.close()
 
+    def known_exports(self) -> frozenset[str]:
+        """The SHA-256 (hex) of every export that was ingested; none where that can't be read."""
+        with suppress(DamagedLedgerError), translated(self._path):
+            rows = self._db.execute("SELECT sha256 FROM exports").fetchall()
+            return frozenset(row[0] for row in rows)
+        return frozenset()
+
+    def states(self, workspace_id: str, root_id: str) -> dict[str, tuple[FrameState, str | None]]:
+        """State, and reason of the failed, of each frame of one (workspace, root), by frame id."""
+        with translated(self._path):
+            rows = self._db.execute(_STATES, (root_id, workspace_id)).fetchall()
+        return {frame_id: (FrameState(state), reason) for frame_id, state, reason in rows}
+
     def summary(self) -> LedgerSummary:
         """Everything counted, as of one instant."""
         with translated(self._path):
@@ -146,5 +192,19 @@ class LedgerReader:
             size,
             sequences,
             dict(self._db.execute(_FAILURES).fetchall()),
-            [ExportSummary(*row) for row in exports],
+            [IngestedExport(*row) for row in exports],
         )
+
+
+def last_run(root: Path) -> LastRun | None:
+    """What the report of the last run says; None where there is none that can be read."""
+    path = root / STATE / REPORT
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        report = json.loads(path.read_bytes())
+        ended = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+        return LastRun(str(report["outcome"]), int(report["exit_code"]), ended)
+    return None
+
+
+def _path(root: Path) -> Path:
+    return root.absolute() / STATE / NAME

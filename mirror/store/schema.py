@@ -18,8 +18,6 @@ NAME = "ledger.sqlite3"
 VERSION = 1
 APPLICATION = 0x4D495252
 """'MIRR', in the file's header: what tells a ledger from any other database."""
-PENDING, MIRRORED, FAILED = 0, 1, 2
-"""States of a frame, as the ledger stores them."""
 TABLES = """
 CREATE TABLE about (
   name TEXT PRIMARY KEY,

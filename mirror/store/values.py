@@ -6,6 +6,7 @@ Sizes are bytes; `sha256` is the raw digest; a temporary is named by its name in
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple
 
 from mirror.errors import FrameError
@@ -111,6 +112,14 @@ class IngestResult:
     frames: int
     added: int
     left: int
+
+
+class FrameState(IntEnum):
+    """States of a frame, as the ledger stores them."""
+
+    PENDING = 0
+    MIRRORED = 1
+    FAILED = 2
 
 
 @dataclass(frozen=True, slots=True)
