@@ -1,0 +1,102 @@
+"""`mirror watch`: the long-running service."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import mirror
+from mirror.cli.running import bind_signals, start_logging
+from mirror.cli.shell import Shell
+from mirror.errors import ExitCode, MirrorError
+from mirror.events import Events
+from mirror.observe.display import progress_display
+from mirror.observe.logs import get_logger, log_listener
+from mirror.observe.metrics import Metrics
+from mirror.service.health import STUCK_AFTER, Pulse
+from mirror.service.http import DEFAULT_PORT, Address, serve
+from mirror.service.watch import Surroundings, SyncOne
+from mirror.service.watch import watch as watch_inbox
+from mirror.settings import Settings
+from mirror.sync.request import SyncRequest
+from mirror.sync.run import run_sync
+from mirror.sync.stop import Stop
+
+
+def watch(
+    shell: Shell,
+    inbox: Annotated[
+        Path, typer.Argument(metavar="INBOX", help="The folder that exports are put into.")
+    ],
+    dest: Annotated[
+        Path, typer.Option("--dest", metavar="DEST", help="The folder that the frames go to.")
+    ],
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            "--metrics-port",
+            metavar="PORT",
+            help=f"Serve metrics and health on this port.  [dim]\\[default: {DEFAULT_PORT}][/]",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only warnings.")] = False,
+) -> None:
+    """Sync every export that appears or changes in INBOX, until it is told to stop.
+
+    Exports are the files named *.json; one is taken when it has stopped growing, so copying is
+    safe. Serves /metrics, /healthz and /readyz. SIGTERM lets the run in hand drain, then ends
+    with 0.
+
+    [bold]Example[/]
+
+    mirror watch inbox --dest frames
+    """
+    settings = shell.settings(metrics_port=metrics_port)
+    start_logging(settings, quiet=quiet)
+    raise typer.Exit(asyncio.run(_serve(inbox, dest, settings, quiet=quiet)))
+
+
+async def _serve(inbox: Path, dest: Path, settings: Settings, *, quiet: bool) -> ExitCode:
+    settings.credentials()  # said now, not when the first export comes
+    stop = Stop()
+    bind_signals(stop)
+    metrics = Metrics(mirror.__version__)
+    pulse = Pulse(stuck_after=max(STUCK_AFTER, 3 * settings.rescan_seconds))
+    events = Events(metrics, pulse, log_listener(get_logger()))
+    port = DEFAULT_PORT if settings.metrics_port is None else settings.metrics_port
+    async with AsyncExitStack() as stack:
+        bound = await stack.enter_async_context(
+            serve(Address.of(settings, port), render_metrics=metrics.render, health=pulse.health)
+        )
+        if not quiet:
+            stack.enter_context(progress_display(events, sys.stderr, settings.log_format))
+        get_logger().info("Serving metrics and health.", host=settings.http_host, port=bound)
+        around = Surroundings(
+            sync_one=_syncer(dest, settings, events, stop),
+            stop=stop,
+            pulse=pulse,
+            count_export=metrics.count_export,
+            logger=get_logger(),
+        )
+        return await watch_inbox(inbox, settings.rescan_seconds, around)
+
+
+def _syncer(dest: Path, settings: Settings, events: Events, stop: Stop) -> SyncOne:
+    async def sync_one(path: Path) -> int:
+        # a run subscribes what it needs to its own events, which end with it
+        own = Events(events.emit)
+        try:
+            report = await run_sync(SyncRequest((path,), dest), settings, own, stop)
+        except MirrorError as error:
+            get_logger().error(str(error))
+            return error.exit_code
+        if report.error:
+            get_logger().error(report.error)
+        return report.exit_code
+
+    return sync_one
