@@ -46,11 +46,11 @@ def watch(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only warnings.")] = False,
 ) -> None:
-    """Sync every export that appears or changes in INBOX, until it is told to stop.
+    """Sync every export that appears or changes in INBOX, until told to stop.
 
-    Exports are the files named *.json; one is taken when it has stopped growing, so copying is
-    safe. Serves /metrics, /healthz and /readyz. SIGTERM lets the run in hand drain, then ends
-    with 0.
+    An export is a file named *.json. It is taken once it has stopped growing,
+    so copying into the inbox is safe. Serves /metrics, /healthz and /readyz.
+    SIGTERM lets the run in hand drain; then the service ends with 0.
 
     [bold]Example[/]
 

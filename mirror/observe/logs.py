@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -134,6 +135,8 @@ def _make_fit(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _fit_value(key: str, value: Any) -> Any:
     if key in _SECRET_KEYS:
         return REDACTED
+    if isinstance(value, Enum):
+        value = value.value
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
+from mirror.errors import ExitCode
 from mirror.events import (
     Event,
     FileSetAside,
@@ -91,10 +92,10 @@ def test_text_has_no_colour_but_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
 
     def write(stream: io.StringIO) -> str:
         configure_logging("info", "auto", stream)
-        get_logger().info("Plain words.", key="value")
+        get_logger().info("Plain words.", key="value", code=ExitCode.EXPORT)
         return stream.getvalue()
 
-    assert "Plain words. key=value" in write(io.StringIO())
+    assert "Plain words. key=value code=65" in write(io.StringIO())
     assert "\x1b" not in write(io.StringIO())
     assert "\x1b[" in write(Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
