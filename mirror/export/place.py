@@ -18,7 +18,7 @@ _BLOCK = 1024**2
 _BYTE = re.compile(r"^(?:JSON is malformed: )?(.*?) \(byte (\d+)\)$", re.DOTALL)
 _WHERE = re.compile(r"^(.*?) - at (?:`key` in )?`\$\.?([^`]*)`$", re.DOTALL)
 _JSON_TYPES = {"str": "string", "int": "number", "float": "number", "bool": "boolean"}
-_TYPE = re.compile(r"`([a-z]+)((?: \| [a-z]+)*)`")
+_TYPE = re.compile(r"`((?:object|array|str|int|float|bool|null)\b(?: \| [a-z]+)*)`")
 _AGAIN = "download the export again"
 
 
@@ -52,15 +52,16 @@ def wrong_shape(place: str, error: Exception, within: str = "") -> ExportError:
 
 
 def _in_json_words(found: re.Match[str]) -> str:
-    names = [found[1], *found[2].split(" | ")[1:]]
-    return " or ".join(dict.fromkeys(_JSON_TYPES.get(name, name) for name in names))
+    names = (_JSON_TYPES.get(name, name) for name in found[1].split(" | "))
+    return " or ".join(dict.fromkeys(names))
 
 
 def broken_json(path: Path, view: memoryview, start: int, error: Exception) -> ExportError:
     """Not JSON. `view` is the file from byte `start` on; `error` is msgspec's."""
     found = _BYTE.match(str(error))
     if found:
-        byte = start + int(found[2])
+        # msgspec has stepped over the first trailing character when it reports
+        byte = start + int(found[2]) - (found[1] == "trailing characters")
         return ExportError(
             f"{named(path)}, byte {byte}: the JSON is broken ({found[1]}); {_AGAIN}."
         )
