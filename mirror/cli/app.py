@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 import mirror
-from mirror.cli import sync
+from mirror.cli import demo, doctor, inspect, simulate, status, sync, watch
 from mirror.cli.shell import register
 
 app = typer.Typer(
@@ -38,10 +39,19 @@ def _root(
     """
 
 
-for command in (sync.sync,):
+for command in (
+    sync.sync,
+    status.status,
+    inspect.inspect,
+    watch.watch,
+    doctor.doctor,
+    demo.demo,
+    simulate.simulate,
+):
     register(app, command)
 
 
 def main() -> None:
     """Run the command line. Exit codes: `docs/exit-codes.md`."""
-    app()
+    # typer knows no option whose value may be left out
+    app(["--retry-failed=*" if word == "--retry-failed" else word for word in sys.argv[1:]])

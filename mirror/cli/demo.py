@@ -63,14 +63,17 @@ def demo(
 
 def _place_for_export(dest: Path) -> Path:
     state = dest / ".mirror"
+    export = state / "demo-export.json"
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        dest.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, exist_ok=True)
+        export.touch(mode=0o600)
     except OSError as error:
         raise DestinationError(
             f"The destination {str(dest)!r} can't be written: {error.strerror}. Give another"
             " folder with --dest."
         ) from None
-    return state / "demo-export.json"
+    return export
 
 
 async def _run(shell: Shell, dest: Path, export: Path) -> RunReport:

@@ -15,7 +15,7 @@ from mirror.cli.shell import Shell
 from mirror.errors import MirrorError
 from mirror.export import Selection
 from mirror.sync.rehearsal import rehearse
-from mirror.sync.report import RunReport, report_failure
+from mirror.sync.report import RunReport, encode_report, report_failure
 from mirror.sync.request import SyncRequest
 
 
@@ -114,5 +114,5 @@ def sync(
 
 
 def _print_json(report: RunReport) -> None:
-    sys.stdout.buffer.write(report.to_json())
+    sys.stdout.buffer.write(encode_report(report))
     sys.stdout.flush()

@@ -48,19 +48,24 @@ class Fetcher:
     async def _download(
         self, frame: PendingFrame, url: PresignedUrl
     ) -> tuple[Body | StreamedBody, int]:
+        """The body, and how many bytes are reserved for it until it is written."""
         async with self._remote.download(url) as stream:
-            if stream.length is not None and stream.length > self._threshold:
-                return await self._streamed(frame, stream, [])
-            reserved = await self._memory.reserve(stream.length or self._threshold)
+            large = stream.length is not None and stream.length > self._threshold
+            # reserved once: to ask for more while holding some could wait for ever
+            reserved = await self._memory.reserve(
+                STREAM_MEMORY if large else stream.length or self._threshold
+            )
             try:
-                return await self._collected(frame, stream, reserved)
+                if large:
+                    body: Body | StreamedBody = await self._streamed(frame, stream, [])
+                else:
+                    body = await self._collected(frame, stream)
             except BaseException:
                 self._memory.release(reserved)
                 raise
+            return body, reserved
 
-    async def _collected(
-        self, frame: PendingFrame, stream: BodyStream, reserved: int
-    ) -> tuple[Body | StreamedBody, int]:
+    async def _collected(self, frame: PendingFrame, stream: BodyStream) -> Body | StreamedBody:
         chunks: list[bytes] = []
         size = 0
         async for chunk in stream:
@@ -69,29 +74,25 @@ class Fetcher:
             if self._rate:
                 await self._rate.spend(len(chunk))
             if size > self._threshold:  # its length was not announced
-                streamed, more = await self._streamed(frame, stream, chunks)
-                self._memory.release(reserved)
-                return streamed, more
-        return Body(frame, chunks, size), reserved
+                return await self._streamed(frame, stream, chunks)
+        return Body(frame, chunks, size)
 
     async def _streamed(
         self, frame: PendingFrame, stream: BodyStream, first: list[bytes]
-    ) -> tuple[StreamedBody, int]:
-        reserved = await self._memory.reserve(STREAM_MEMORY)
+    ) -> StreamedBody:
+        """The rest of `stream`, behind the chunks that came `first`, in a temporary."""
         target = await open_stream(self._destination)
         size = 0
         try:
-            for chunk in first:
-                size += len(chunk)
-                await target.write(chunk)
+            while first:
+                size += len(first[0])
+                await target.write(first.pop(0))
             async for chunk in stream:
                 size += len(chunk)
                 if self._rate:
                     await self._rate.spend(len(chunk))
                 await target.write(chunk)
-            return StreamedBody(frame, await target.close(), size), 0
+            return StreamedBody(frame, await target.close(), size)
         except BaseException:
             await target.abort()
             raise
-        finally:
-            self._memory.release(reserved)

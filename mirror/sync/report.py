@@ -86,9 +86,10 @@ class RunReport(msgspec.Struct, frozen=True, omit_defaults=False):
     set_aside: list[str] = msgspec.field(default_factory=list)
     error: str | None = None
 
-    def to_json(self) -> bytes:
-        """One JSON object, in lines, with a newline at its end."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+def encode_report(report: RunReport) -> bytes:
+    """One JSON object, in lines, with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from mirror.store import (
 )
 from mirror.sync.pipeline import Pipeline, Surroundings
 from mirror.sync.plan import ask, check_exports, check_selection
-from mirror.sync.report import ExportEntry, FrameTotals, Happened, RunReport
+from mirror.sync.report import ExportEntry, FrameTotals, Happened, RunReport, encode_report
 from mirror.sync.request import SyncRequest
 from mirror.sync.saving import Disk
 from mirror.sync.stop import Stop
@@ -118,7 +118,7 @@ class _Run:
             error,
         )
         with contextlib.suppress(RunError) if error else contextlib.nullcontext():
-            self._destination.write_state("report.json", report.to_json())
+            self._destination.write_state("report.json", encode_report(report))
         self._events.emit(RunFinished(report.outcome, report.exit_code))
         return report
 

@@ -58,16 +58,18 @@ def write_export(path: Path, sequences: Mapping[str, list[str]], workspace: str 
 class Stream:
     """A body in memory."""
 
-    def __init__(self, chunks: list[bytes | FrameError], length: int | None) -> None:
+    def __init__(self, chunks: list[bytes], length: int | None) -> None:
         self.length = length
-        self._chunks = chunks
+        self._chunks = iter(chunks)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await asyncio.sleep(0)
         for chunk in self._chunks:
-            await asyncio.sleep(0)
-            if isinstance(chunk, FrameError):
-                raise chunk
-            yield chunk
+            return chunk
+        raise StopAsyncIteration
 
 
 Script = Callable[[str, str, int], FrameError | bytes | None]
@@ -85,6 +87,12 @@ class FakeRemote:
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
     in_flight: int = 0
     most_in_flight: int = 0
+    started: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def wait_in_flight(self, number: int) -> None:
+        """Until so many downloads are under way."""
+        async with self.started:
+            await self.started.wait_for(lambda: self.in_flight >= number)
 
     def _step(self, hop: str, frame: str) -> bytes | None:
         self.attempts[hop, frame] += 1
@@ -113,6 +121,8 @@ class FakeRemote:
         self.emit(RequestStarted("download"))
         try:
             other = self._step("download", url)
+            async with self.started:
+                self.started.notify_all()
             if self.hold is not None:
                 await self.hold.wait()
             body = png(url) if other is None else other

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,7 @@ def images(dest: Path) -> dict[str, bytes]:
 
 
 def leftovers(dest: Path) -> list[str]:
-    return os.listdir(dest / ".mirror" / "tmp")
+    return [path.name for path in (dest / ".mirror" / "tmp").iterdir()]
 
 
 async def test_every_frame_arrives_whole_and_recorded(
@@ -338,8 +337,7 @@ async def test_fault_53_stopping_drains_what_is_in_flight(
     run = Run(FakeRemote(hold=asyncio.Event()))
     assert run.remote.hold is not None
     task = asyncio.create_task(run.sync(monkeypatch, export, dest, quick(concurrency=4)))
-    while run.remote.in_flight < 4:
-        await asyncio.sleep(0.001)
+    await run.remote.wait_in_flight(4)
     run.stop.request("SIGTERM")
     await asyncio.sleep(0.01)
     run.remote.hold.set()
@@ -357,8 +355,7 @@ async def test_fault_54_the_second_request_or_the_deadline_aborts(
     run = Run(FakeRemote(hold=asyncio.Event()))
     settings = quick(grace_period=0.05 if how == "deadline" else 3600)
     task = asyncio.create_task(run.sync(monkeypatch, export, dest, settings))
-    while run.remote.in_flight < 8:
-        await asyncio.sleep(0.001)
+    await run.remote.wait_in_flight(8)
     run.stop.request("SIGTERM")
     if how == "second request":
         run.stop.request("SIGTERM")

@@ -13,7 +13,7 @@ from mirror.errors import (
 )
 from mirror.events import FrameFailed, GroupCommitted, LoggedIn, RequestFinished, RetryScheduled
 from mirror.frames import FrameRef
-from mirror.sync.report import FrameTotals, Happened, conclude, report_failure
+from mirror.sync.report import FrameTotals, Happened, conclude, encode_report, report_failure
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_report_adds_up_the_events() -> None:
     ):
         happened(event)
     totals = FrameTotals(total=153, mirrored=1, already_mirrored=2, failed=150)
-    report = json.loads(happened.report(totals, [], "frames", 1.23456, None).to_json())
+    report = json.loads(encode_report(happened.report(totals, [], "frames", 1.23456, None)))
     assert report["outcome"] == "partial"
     assert report["exit_code"] == 1
     assert report["frames"] == {
@@ -78,6 +78,6 @@ def test_the_report_adds_up_the_events() -> None:
 
 
 def test_a_run_that_could_not_begin_has_a_report_too() -> None:
-    report = json.loads(report_failure(CredentialsError("no"), "frames").to_json())
+    report = json.loads(encode_report(report_failure(CredentialsError("no"), "frames")))
     assert (report["outcome"], report["exit_code"], report["error"]) == ("failed", 77, "no")
     assert report["frames"]["total"] == 0

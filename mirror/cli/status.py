@@ -1,0 +1,129 @@
+"""`mirror status`: what the ledger says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from mirror.cli.shell import Shell
+from mirror.cli.tables import Section, print_sections
+from mirror.errors import ExitCode
+from mirror.observe.phrases import size
+from mirror.observe.text import printable
+from mirror.store import Holder, LastRun, LedgerReader, LedgerSummary, last_run, lock_holder
+
+_MOST_SEQUENCES = 20
+
+
+def status(
+    _: Shell,
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The folder that the frames go to.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what is mirrored, failed and pending at DEST. Reads only; a run may be going on.
+
+    Exits 1 when a frame has failed.
+
+    [bold]Example[/]
+
+    mirror status frames
+    """
+    with LedgerReader.open(dest) as reader:
+        summary = reader.summary()
+    holder, last = lock_holder(dest), last_run(dest)
+    if as_json:
+        typer.echo(msgspec.json.format(_as_json(dest, summary, holder, last), indent=2))
+    else:
+        for line in _headlines(dest, summary, holder, last):
+            typer.echo(line)
+        typer.echo()
+        print_sections(_sections(summary))
+    if summary.frames.failed:
+        raise typer.Exit(int(ExitCode.PARTIAL))
+
+
+def _as_json(
+    dest: Path, summary: LedgerSummary, holder: Holder | None, last: LastRun | None
+) -> bytes:
+    found: dict[str, Any] = {
+        "destination": str(dest),
+        "frames": asdict(summary.frames),
+        "bytes": summary.size,
+        "sequences": [
+            {
+                "workspace_id": each.workspace_id,
+                "root_id": each.root_id,
+                **asdict(each.frames),
+            }
+            for each in summary.sequences
+        ],
+        "failures": summary.failures,
+        "exports": [asdict(export) for export in summary.exports],
+        "last_run": last and asdict(last),
+        "running": holder is not None,
+        "run": holder and asdict(holder),
+    }
+    return msgspec.json.encode(found)
+
+
+def _headlines(
+    dest: Path, summary: LedgerSummary, holder: Holder | None, last: LastRun | None
+) -> Iterator[str]:
+    frames = summary.frames
+    yield (
+        f"{printable(str(dest))}: {frames.mirrored:,} of {frames.total:,} frames mirrored"
+        f" ({size(summary.size)}), {frames.failed:,} failed, {frames.pending:,} pending"
+    )
+    if holder is not None:
+        yield (
+            f"A run is going on: process {holder.pid or '?'} on"
+            f" {printable(holder.host) or 'an unknown host'}, since {printable(holder.since)}"
+        )
+    if last is not None:
+        yield (
+            f"Last run: {printable(last.outcome)} (exit code {last.exit_code}),"
+            f" ended {last.ended_at}"
+        )
+
+
+def _sections(summary: LedgerSummary) -> Iterator[Section]:
+    if summary.sequences:
+        hidden = len(summary.sequences) - _MOST_SEQUENCES
+        yield Section(
+            ("sequence (rootId)", "mirrored", "failed", "pending", "frames"),
+            [
+                (
+                    printable(each.root_id),
+                    f"{each.frames.mirrored:,}",
+                    f"{each.frames.failed:,}",
+                    f"{each.frames.pending:,}",
+                    f"{each.frames.total:,}",
+                )
+                for each in summary.sequences[:_MOST_SEQUENCES]
+            ],
+            f"and {hidden:,} more; --json lists all" if hidden > 0 else "",
+        )
+    if summary.failures:
+        yield Section(
+            ("failed because", "frames"),
+            [(printable(reason), f"{count:,}") for reason, count in summary.failures.items()],
+            "mirror sync EXPORT… --dest DEST --retry-failed tries them again",
+        )
+    if summary.exports:
+        yield Section(
+            ("export", "frames", "sequences", "taken in"),
+            [
+                (
+                    printable(export.path),
+                    f"{export.frames:,}",
+                    f"{export.sequences:,}",
+                    export.ingested_at,
+                )
+                for export in summary.exports
+            ],
+        )
