@@ -37,8 +37,8 @@ def doctor(
 ) -> None:
     """Check everything on the way, step by step, and say what to do about each failure.
 
-    Settings, DNS, connection, login; with --export one frame; with --dest the disk. Leaves
-    nothing behind.
+    Settings, DNS, connection, login; with --export one frame; with --dest the disk.
+    It leaves nothing behind.
 
     [bold]Example[/]
 

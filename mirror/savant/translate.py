@@ -87,14 +87,15 @@ class Edge:
 def translate(error: Exception, host: str) -> MirrorError | None:
     """Our error for a foreign one from `host`; None where it is no error of the wire."""
     if isinstance(error, OSError) and error.errno in _OUT_OF_SOCKETS:
-        return _connecting(error, host)
+        return connecting(error, host)
     for kinds, make in _KINDS:
         if isinstance(error, kinds):
             return make(error, host)
     return None
 
 
-def _connecting(error: Exception, host: str) -> MirrorError:
+def connecting(error: Exception, host: str) -> MirrorError:
+    """Our error for one that kept a connection to `host` from being made."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     number = getattr(cause, "errno", None) or 0
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -150,7 +151,7 @@ def _certificate(error: Exception, host: str) -> CertificateError:
 # The first that fits counts: aiohttp's classes are also OSErrors, TimeoutErrors or ssl errors.
 _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], _Maker], ...] = (
     (ssl.SSLCertVerificationError, _certificate),
-    (aiohttp.ClientConnectorError, _connecting),
+    (aiohttp.ClientConnectorError, connecting),
     (TimeoutError, _timed_out),
     (aiohttp.ClientPayloadError, _truncated),
     (aiohttp.InvalidURL, _bad_url),
