@@ -93,10 +93,12 @@ def _syncer(dest: Path, settings: Settings, events: Events, stop: Stop) -> SyncO
         try:
             report = await run_sync(SyncRequest((path,), dest), settings, own, stop)
         except MirrorError as error:
-            get_logger().error(str(error))
-            return error.exit_code
-        if report.error:
-            get_logger().error(report.error)
-        return report.exit_code
+            exit_code, sentence = error.exit_code, str(error)
+        else:
+            exit_code, sentence = ExitCode(report.exit_code), report.error
+        if sentence:
+            tell = get_logger().warning if stop.requested else get_logger().error
+            tell(sentence)
+        return exit_code
 
     return sync_one

@@ -75,8 +75,9 @@ class LiveDisplay:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The whole display, for any width."""
         tally, width = self._tally, max(20, options.max_width - _INDENT)
-        if not tally.running and tally.finished is None:
+        if tally.preparing:
             yield _line(phrases.preparation(tally), "")
+        if not tally.running and tally.finished is None:
             return
         yield _bar(tally, width)
         separator = " | " if options.ascii_only else " · "

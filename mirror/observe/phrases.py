@@ -65,8 +65,8 @@ def progress(tally: Tally) -> list[str]:
 
 def preparation(tally: Tally) -> str:
     """What is done before the plan stands."""
-    what = clean(tally.preparing) or "starting"
-    return what[0].upper() + what[1:]
+    what = clean(tally.preparing)
+    return what[:1].upper() + what[1:]
 
 
 def traffic(tally: Tally) -> list[str]:

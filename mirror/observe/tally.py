@@ -1,14 +1,13 @@
 """The counts a display needs, fed by events.
 
 Invariants: written on the event loop's thread only; read from any thread, so each field is a plain
-number or a small dict that is replaced or set, never iterated while it grows. The clock is
-monotonic and injected.
+number, or a small collection that is replaced and never grows in place. The clock is monotonic and
+injected.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -96,7 +95,7 @@ class Tally:
         self.finished: RunFinished | None = None
         self.started_at = self.clock()
         self._ended_at: float | None = None
-        self._samples: deque[_Sample] = deque([_Sample(self.started_at, 0, 0)])
+        self._samples: tuple[_Sample, ...] = (_Sample(self.started_at, 0, 0),)
 
     def __call__(self, event: Event) -> None:
         """Count `event`."""
@@ -127,7 +126,7 @@ class Tally:
     def rates(self) -> Rates:
         """What the last `WINDOW` seconds, or the run so far, let expect."""
         now = self.clock()
-        base = _base(tuple(self._samples), now - WINDOW)
+        base = _base(self._samples, now - WINDOW)
         span = now - base.at
         if span <= 0:
             return Rates(0.0, 0.0, None)
@@ -144,9 +143,8 @@ class Tally:
         samples = self._samples
         if now - samples[-1].at < _SAMPLE_EVERY:
             return
-        samples.append(_Sample(now, self._done, self.bytes))
-        while len(samples) > 1 and samples[1].at <= now - WINDOW:
-            samples.popleft()
+        base = samples.index(_base(samples, now - WINDOW))
+        self._samples = (*samples[base:], _Sample(now, self._done, self.bytes))
 
     # --- listening -----------------------------------------------------------------------------
 

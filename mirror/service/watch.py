@@ -183,9 +183,7 @@ class _Watcher:
         around.pulse.beat()
         around.count_export(outcome(exit_code))
         tell = around.logger.info if exit_code == ExitCode.COMPLETE else around.logger.warning
-        tell(
-            "Synced an export.", export=entry.name, outcome=outcome(exit_code), exit_code=exit_code
-        )
+        tell("The run ended.", export=entry.name, outcome=outcome(exit_code), exit_code=exit_code)
         return exit_code
 
     def _note(self, entry: Entry, verdict: Verdict) -> None:

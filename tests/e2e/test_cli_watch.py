@@ -95,7 +95,7 @@ async def test_an_export_that_appears_is_mirrored_and_sigterm_ends_with_0(
         await service.until("Watching the inbox.")
         assert (await service.get("/healthz"))[0] == 200
         dataset.write_export(inbox / "batch.json")
-        await service.until("Synced an export.")
+        await service.until("The run ended.")
         assert "outcome=complete" in service.said
         status, metrics = await service.get("/metrics")
         assert status == 200
