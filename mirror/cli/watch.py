@@ -90,6 +90,7 @@ def _syncer(dest: Path, settings: Settings, events: Events, stop: Stop) -> SyncO
     async def sync_one(path: Path) -> int:
         # a run subscribes what it needs to its own events, which end with it
         own = Events(events.emit)
+        sentence: str | None
         try:
             report = await run_sync(SyncRequest((path,), dest), settings, own, stop)
         except MirrorError as error:
