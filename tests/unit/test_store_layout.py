@@ -1,0 +1,33 @@
+"""Where frames go, and which of them could meet."""
+
+import pytest
+
+from mirror.errors import ConfigurationError
+from mirror.frames import FrameRef
+from mirror.store import Layout
+
+REF = FrameRef("w1", "r1", "f1")
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "sharing"),
+    [
+        ("{root_id}/{frame_id}.png", "r1/f1.png", "roots"),
+        ("{workspace_id}/{root_id}/{frame_id}.png", "w1/r1/f1.png", "never"),
+        ("all/{root_id}-{frame_id}.png", "all/r1-f1.png", "any"),
+        ("{workspace_id}/{root_id}{frame_id}", "w1/r1f1", "any"),
+    ],
+)
+def test_a_template_places_frames_and_says_which_may_meet(
+    template: str, path: str, sharing: str
+) -> None:
+    layout = Layout(template)
+    assert layout.relative(REF) == path
+    assert layout.sharing == sharing
+
+
+@pytest.mark.parametrize("template", [".mirror/{root_id}{frame_id}", ".{root_id}/{frame_id}.png"])
+def test_frames_are_kept_out_of_the_folder_for_state(template: str) -> None:
+    """`.{root_id}` would be `.mirror` for a root called 'mirror'."""
+    with pytest.raises(ConfigurationError, match="starts with a dot"):
+        Layout(template)
