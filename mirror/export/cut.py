@@ -136,6 +136,8 @@ def _slice(
     except UnicodeDecodeError:
         where = place.of_sequence(source.path, index, root_id)
         raise place.bad_utf8(where, source.view, source.start) from None
+    except RecursionError:
+        raise place.too_deep(place.of_sequence(source.path, index, root_id)) from None
     except (_WrongFieldError, msgspec.ValidationError) as error:
         where = place.of_sequence(source.path, index, root_id)
         raise place.wrong_shape(where, error) from None

@@ -62,7 +62,10 @@ class FrameReader(Generic[F]):
         return self._one_by_one(piece, frames)
 
     def _one_by_one(self, piece: SequenceSlice, frames: Raw) -> Iterator[F]:
-        pieces = _pieces.decode(frames)
+        try:
+            pieces = _pieces.decode(frames)
+        except RecursionError:
+            raise place.too_deep(piece.place) from None
         for number, raw in enumerate(pieces):
             pieces[number] = _TAKEN
             try:

@@ -102,12 +102,14 @@ def read_phases(piece: SequenceSlice) -> list[Phase]:
         return _video.decode(piece.raw).video_annotations or []
     except UnicodeDecodeError:
         raise place.bad_utf8(piece.place, piece.source.view, piece.source.start) from None
+    except RecursionError:
+        raise place.too_deep(piece.place) from None
     except msgspec.DecodeError as error:
         raise place.wrong_shape(piece.place, error) from None
 
 
 def count_outside(shape: Shape) -> int:
-    """How many points of `shape` lie outside 0..1. Raises `msgspec.ValidationError`."""
+    """How many points of `shape` lie outside 0..1. Raises `ValidationError`, `RecursionError`."""
     if shape.points is UNSET:
         return 0
     try:

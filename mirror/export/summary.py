@@ -192,7 +192,7 @@ class _Tally:
             self.shapes[shape.kind] += 1
             try:
                 self.outside += count_outside(shape)
-            except msgspec.ValidationError as error:
+            except (msgspec.ValidationError, RecursionError) as error:
                 within = f"labels[{at.label}].shapes[{position}].points"
                 raise wrong_frame(at.piece, at.frame, error, within) from None
 

@@ -125,6 +125,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
             b'{"sequences":[{"rootId":"\xff"}]}',
             "sequence 0: the text is not UTF-8 (first at byte 25",
         ),
+        (b'{"sequences":[],"\xff":1,"x":"sequences"}', "the text is not UTF-8 (first at byte 17"),
         (b'{"sequences":[{"rootId":"\\ud800\\u0041 "}]}', "byte 37: the JSON is broken"),
     ],
 )
@@ -204,6 +205,34 @@ def test_bytes_that_are_no_utf8_in_an_id_are_told_with_their_byte(tmp_path: Path
 def test_attack_19_nesting_bombs_are_refused(tmp_path: Path, content: bytes) -> None:
     told = _refusal(_bytes(tmp_path, content))
     assert "nested too deeply" in told or "expected" in told
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'{"sequences":[{"x":%s}]}',
+        b'{"sequences":[{"videoAnnotations":[{"x":%s}]}]}',
+        b'{"sequences":[{"rootId":"r","workspaceId":"w","featureSet":[{"id":"f","x":%s}]}]}',
+        b'{"sequences":[{"rootId":"r","workspaceId":"w","featureSet":[{"id":"f","labels":'
+        b'[{"shapes":[{"points":[{"x":1,"y":1,"z":%s}]}]}]}]}]}',
+    ],
+)
+def test_attack_19_at_the_edge_of_what_is_too_deep_it_is_read_or_refused(
+    tmp_path: Path, around: bytes
+) -> None:
+    """The readers stand at different depths of the stack, so each meets the edge elsewhere."""
+    refusals = []
+    for depth in range(850, 1000):
+        path = _bytes(tmp_path, around % (b"[" * depth + b"]" * depth))
+        try:
+            with ExportFile.open(path) as export:
+                for _ in select_frames([export], Selection()):
+                    pass
+                summarize([export])
+                decode_annotations(export.sequences[0])
+        except ExportError as error:
+            refusals.append(str(error))
+    assert all("nested too deeply" in told or "depth limit" in told for told in refusals)
 
 
 @pytest.mark.parametrize(
