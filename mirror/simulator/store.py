@@ -10,7 +10,6 @@ from mirror.simulator.answers import (
     PNG,
     Answer,
     no_such_key,
-    signature_mismatch,
     slow_down,
     store_error,
 )
@@ -43,8 +42,6 @@ class Store:
             refusal = self.signer.refusal(received.method, host, received.target, now)
         if refusal is not None:
             return refusal
-        if received.method != "GET":
-            return signature_mismatch()
         name = object_name(received.path)
         found = self.shelf.body(name) if name is not None else None
         if found is None:

@@ -23,7 +23,9 @@ def documented(key: Param) -> str:
 
 
 def test_the_table_of_actions_is_the_catalogue() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ([a-z ]+) \| (.*) \| (.*) \|$", DOCUMENT.read_text(), re.M)
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([a-z ]+) \| (.*) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE
+    )
     expected = [
         (
             name,
