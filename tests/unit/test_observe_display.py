@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import threading
 from datetime import UTC, datetime
 
@@ -305,3 +306,18 @@ def test_packing_never_splits_a_part() -> None:
     assert phrases.pack(["one", "two", "three"], 9) == ["one · two", "three"]
     assert phrases.pack(["longer than the line"], 5) == ["longer than the line"]
     assert phrases.pack([], 5) == []
+
+
+def test_the_log_goes_through_the_live_display_and_the_result_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Standard error is redirected, so that lines land above the bar; standard output is not."""
+    monkeypatch.setenv("TERM", "xterm")
+    terminal, result = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys, "stdout", result)
+    with LiveDisplay(busy_tally(), Console(file=terminal, width=80, force_terminal=True)):
+        sys.stderr.write("a line of the log\n")
+        sys.stdout.write("the result\n")
+    assert "a line of the log" in terminal.getvalue()
+    assert result.getvalue() == "the result\n"
