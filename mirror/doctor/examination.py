@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mirror.doctor.check import Check, failed, skipped
 from mirror.doctor.disk import examine_disk
-from mirror.errors import ConfigurationError, MirrorError
+from mirror.errors import ConfigurationError, FrameError, MirrorError
 from mirror.export import ExportFile, Selection, select_frames
 from mirror.frames import FrameRef
 from mirror.observe.phrases import number, size
@@ -81,8 +81,10 @@ async def _try(name: str, patient: Examination) -> Check:
             return skipped(name, f"it needs the step '{needed}'")
     try:
         return await _ACTIONS[name](patient)
-    except MirrorError as error:
+    except FrameError as error:
         return failed(name, error, _ADVICE.get(name, ""))
+    except MirrorError as error:  # says itself what to do
+        return failed(name, error)
 
 
 async def _configuration(patient: Examination) -> Check:

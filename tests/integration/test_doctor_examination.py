@@ -200,6 +200,13 @@ async def test_refused_credentials(platform: Platform, export: Path) -> None:
     checks = await examined(api.url, export)
     assert results(checks)[:6] == ["ok", "ok", "ok", "fail", "ok", "skipped"]
     assert checks["login"].exit_code == 77
+    assert checks["login"].advice == "", "the sentence itself says what to do"
+
+
+async def test_a_platform_that_is_down(platform: Platform) -> None:
+    checks = await examined((await platform(login=answer(503))).url)
+    assert (checks["login"].result, checks["login"].exit_code) == ("fail", 69)
+    assert "try again later" in checks["login"].advice
 
 
 async def test_an_export_that_cannot_be_read(platform: Platform, tmp_path: Path) -> None:

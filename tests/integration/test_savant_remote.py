@@ -10,6 +10,7 @@ import os
 import resource
 import socket
 import time
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -230,9 +231,8 @@ async def test_fault_01_bad_password_is_tried_once_and_says_which_account_and_ho
 ) -> None:
     platform.login = answer(400, {"detail": "LOGIN_BAD_CREDENTIALS"})
     async with platform.remote() as remote:
-        results = await asyncio.gather(*[remote.resolve(REF)] * 1, return_exceptions=True)
-        results += await asyncio.gather(
-            *(remote.resolve(REF) for _ in range(8)), return_exceptions=True
+        results = await asyncio.gather(
+            *(remote.resolve(REF) for _ in range(9)), return_exceptions=True
         )
         with pytest.raises(CredentialsError, match=r"127\.0\.0\.1.*me@example\.com"):
             await remote.login()
@@ -318,20 +318,28 @@ async def test_fault_04_a_401_on_fresh_tokens_stops_after_two_logins(platform: P
 
 async def test_a_401_for_one_frame_alone_is_that_frames_failure(platform: Platform) -> None:
     platform.login = counting_login()
+    served: Counter[str] = Counter()
+    proved: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def reply(request: Request, writer: asyncio.StreamWriter) -> None:
-        status = 401 if "frame-bad" in request.target else 404
-        await answer(status)(request, writer)
+        token = request.headers["authorization"]
+        if "frame-bad" in request.target:
+            await proved[token].wait()
+            return await answer(401)(request, writer)
+        served[token] += 1
+        if served[token] == 2:  # the second shows that the first answer was taken in
+            proved[token].set()
+        return await answer(404)(request, writer)
 
     platform.resolve = reply
-    bad = REF._replace(frame_id="frame-bad")
     async with platform.remote() as remote:
-        task = asyncio.create_task(remote.resolve(bad))
-        while not task.done():  # other frames prove each token good
+        task = asyncio.create_task(remote.resolve(REF._replace(frame_id="frame-bad")))
+        while not task.done():
             with pytest.raises(FrameNotFoundError):
                 await remote.resolve(REF)
-        with pytest.raises((ForbiddenError, CredentialsError)):
+        with pytest.raises(ForbiddenError):
             await task
+    assert platform.finished("resolve").count("401") == 3
 
 
 def jwt(**claims: object) -> str:
