@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,12 @@ def test_json_is_one_object_with_the_totals_at_the_top() -> None:
     assert len(first["sha256"]) == 64
     assert set(first) == {"path", "sha256", "size"} | set(found) - {"exports", "by_sequence"}
     assert len(found["by_sequence"]) == 5
+
+
+def test_the_document_names_every_field() -> None:
+    text = (SAMPLES.parents[1] / "docs" / "exports.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)
+    assert sorted(documented) == sorted(json.loads(_run(VIDEO, "--json").stdout))
 
 
 def test_for_a_pipe_it_is_plain_lines() -> None:
