@@ -42,7 +42,7 @@ async def raw(
     *,
     method: str = "GET",
     body: bytes = b"",
-    patience: float = 0.3,
+    patience: float = 10,
     context: ssl.SSLContext | None = None,
     **headers: str,
 ) -> Wire:
@@ -89,10 +89,13 @@ async def read_all(reader: asyncio.StreamReader, patience: float) -> Wire:
 
 
 def is_whole(received: bytes) -> bool:
-    """Whether the announced length has come: what may follow, follows at once."""
+    """Whether all has come that was announced, an end of the connection included."""
     head, blank, body = received.partition(b"\r\n\r\n")
-    length = Wire(head, body, "open").header("Content-Length") if blank else None
-    return length is not None and len(body) >= int(length)
+    if not blank:
+        return False
+    wire = Wire(head, body, "open")
+    length = wire.header("Content-Length")
+    return length is not None and len(body) >= int(length) and wire.header("Connection") is None
 
 
 def simulator(*faults: Fault, **behaviour: object) -> Simulator:
@@ -116,7 +119,7 @@ def login_form(sim: Simulator) -> bytes:
     return urlencode({"username": account.username, "password": account.password}).encode()
 
 
-async def login_raw(sim: Simulator, *, patience: float = 0.3) -> Wire:
+async def login_raw(sim: Simulator, *, patience: float = 10) -> Wire:
     return await raw(
         f"{sim.domain}/auth/jwt/login",
         method="POST",

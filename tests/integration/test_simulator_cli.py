@@ -78,7 +78,7 @@ async def test_the_plan_is_obeyed(tmp_path: Path) -> None:
     async with simulate("--plan", str(plan), "--capacity", "5") as (process, greeting):
         assert "start it with --export" not in greeting
         url = f"{domain_in(greeting)}/auth/jwt/login"
-        assert (await raw(url, method="POST")).head == b""
+        assert (await raw(url, method="POST", patience=0.5)).head == b""
         assert (await raw(url, method="POST")).status == 422
         process.terminate()
         summary, _ = await process.communicate()

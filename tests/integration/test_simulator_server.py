@@ -121,7 +121,7 @@ async def test_bytes_can_be_put_under_a_frame_there_is() -> None:
 
 async def test_beyond_its_capacity_a_host_turns_requests_away() -> None:
     async with simulator(capacity=2, api_latency=0.2) as sim:
-        answers = await asyncio.gather(*(raw(resolve_url(sim), patience=1) for _ in range(5)))
+        answers = await asyncio.gather(*(raw(resolve_url(sim)) for _ in range(5)))
         assert sorted(answer.status or 0 for answer in answers) == [401, 401, 429, 429, 429]
         assert sim.peak("api") > 2
         assert sorted(request.attempt for request in sim.requests) == [0, 0, 0, 1, 2]
@@ -152,7 +152,7 @@ async def test_fault_13_a_refused_host_answers_again_on_the_same_port() -> None:
 async def test_refusing_drops_the_connections_there_are() -> None:
     async with simulator(Fault("hang")) as sim, aiohttp.ClientSession() as session:
         url = await presigned(sim, session)
-        waiting = asyncio.create_task(raw(url, patience=5))
+        waiting = asyncio.create_task(raw(url))
         async with asyncio.timeout(5):
             while not sim.count("download"):  # noqa: ASYNC110 - the simulator has no event for it
                 await asyncio.sleep(0.01)

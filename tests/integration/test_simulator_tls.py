@@ -87,5 +87,5 @@ async def test_fault_18_a_reset_over_tls_is_a_reset_and_a_cut_is_none(
         simulator(Fault(action), ssl_context=server) as sim,
         aiohttp.ClientSession(connector=connector) as session,
     ):
-        answer = await raw(await presigned(sim, session), context=client, patience=5)
+        answer = await raw(await presigned(sim, session), context=client)
     assert (answer.status, answer.end) == (200, end)
