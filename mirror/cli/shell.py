@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -99,6 +101,10 @@ def register(app: typer.Typer, command: Callable[..., None]) -> None:
             raise typer.Exit(report_error(error, debug=shell.debug)) from None
         except (typer.Exit, typer.Abort):
             raise
+        except BrokenPipeError:
+            # whoever read our output has gone; so must what is left of it at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(128 + signal.SIGPIPE) from None
         except Exception as error:  # noqa: BLE001 - the last line before a user's terminal
             raise typer.Exit(_report_bug(error, debug=shell.debug)) from None
 

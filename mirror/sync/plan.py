@@ -19,6 +19,7 @@ from mirror.sync.request import SyncRequest
 
 def check_exports(exports: Sequence[ExportFile], known: frozenset[str]) -> None:
     """Read every export that is not `known` (by SHA-256) to its end. Raises `ExportError`."""
+    select_frames(exports, Selection())  # roots that differ by case, also across exports
     for export in exports:
         if export.sha256 not in known:
             for _ in select_frames([export], Selection()):
