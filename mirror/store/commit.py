@@ -27,10 +27,7 @@ from mirror.store.trouble import LOST, REFUSED, destination_error, lost_error, r
 from mirror.store.values import CommitResult, Failure, Refused, Written
 
 SYNCING = 4
-"""Threads that wait for the disk. Measured on ext4 with 88 KB files in groups of 64 to 512: writing
-of all begun first, then four threads, is 5 to 15 % faster than 16 threads alone, at less CPU, and
-within 30 % of `syncfs`, which also waits for whatever else the machine writes, and says nothing of
-errors before Linux 5.8."""
+"""Threads that wait for the disk; measured in `docs/decisions/durable-writes.md`."""
 OPEN_AT_ONCE = 128
 _ONLY_THIS = frozenset({errno.ENOENT, errno.EMFILE, errno.ENFILE})
 """The disk was not even asked: only this file is gone, or couldn't be opened."""

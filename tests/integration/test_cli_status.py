@@ -100,3 +100,13 @@ def test_no_ledger_is_said_in_one_sentence(tmp_path: Path, where: str) -> None:
 def test_an_unreadable_report_is_no_last_run(half: Store) -> None:
     half.destination.write_state("report.json", b'{"outcome": ')
     assert as_object(half.root)["last_run"] is None
+
+
+def test_on_a_terminal_the_tables_say_the_same(
+    half: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    text = status(half.root).stdout
+    assert "\x1b[" in text
+    assert all(word in text for word in ("r1", "r2", "not_found", "batch.json", "pending"))
