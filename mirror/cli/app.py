@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 import mirror
-from mirror.cli import demo, doctor, inspect, simulate, status, sync, watch
 from mirror.cli.shell import register
 
-app = typer.Typer(
-    name="mirror",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = ("sync", "status", "inspect", "doctor", "watch", "demo", "simulate")
+"""In the order of the help. Each is the function of that name in the module of that name."""
 
 
 def _version(wanted: bool) -> None:
@@ -27,7 +22,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -39,19 +33,26 @@ def _root(
     """
 
 
-for command in (
-    sync.sync,
-    status.status,
-    inspect.inspect,
-    watch.watch,
-    doctor.doctor,
-    demo.demo,
-    simulate.simulate,
-):
-    register(app, command)
+def build_app(commands: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The application with these commands."""
+    app = typer.Typer(
+        name="mirror",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in commands:
+        register(app, getattr(import_module(f"mirror.cli.{name}"), name))
+    return app
 
 
 def main() -> None:
     """Run the command line. Exit codes: `docs/exit-codes.md`."""
     # typer knows no option whose value may be left out
-    app(["--retry-failed=*" if word == "--retry-failed" else word for word in sys.argv[1:]])
+    words = ["--retry-failed=*" if word == "--retry-failed" else word for word in sys.argv[1:]]
+    # a command does not wait for the others' imports
+    known = words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS
+    build_app(known)(words)

@@ -1,8 +1,8 @@
-"""From bodies to recorded frames: batches on one thread, commit groups on another.
+"""From bodies to recorded frames: batches on a few threads, commit groups on one of their own.
 
-Invariants: a batch is whatever has arrived since the last one; at most `commit_frames` frames are
-written but not recorded; the ledger is touched on the committing thread alone. What becomes of a
-frame that could not be kept is decided by the `settle` callbacks, not here.
+Invariants: a batch is a share of whatever has arrived; at most `commit_frames` frames are written
+but not recorded; the ledger is touched on the committing thread alone. What becomes of a frame that
+could not be kept is decided by the `settle` callbacks, not here.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from mirror.sync.budget import ByteBudget
 from mirror.sync.groups import CommitGroup, GroupBounds
 
 T = TypeVar("T")
+WRITERS = 2
+"""Threads that write batches: making a file costs the kernel more than copying its bytes."""
+LEAST_BATCH = 4
+"""Frames for which another hop to a thread is worth it."""
 
 
 class Settle(Protocol):
@@ -45,13 +49,13 @@ class Settle(Protocol):
 
 
 class Disk:
-    """The blocking side, on its two threads. A context manager: leaving it waits for both."""
+    """The blocking side, on threads of its own. A context manager: leaving it waits for them."""
 
     def __init__(self, writer: FrameWriter, committer: Committer, ledger: Ledger) -> None:
         self.writer = writer
         self.ledger = ledger
         self.committer = committer
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="mirror-write")
+        self._writing = ThreadPoolExecutor(WRITERS, thread_name_prefix="mirror-write")
         self._committing = ThreadPoolExecutor(1, thread_name_prefix="mirror-commit")
 
     def __enter__(self) -> Disk:
@@ -62,7 +66,7 @@ class Disk:
         self._committing.shutdown()
 
     async def write(self, call: Callable[..., T], *args: object) -> T:
-        """`call` on the thread that writes batches."""
+        """`call` on a thread that writes batches."""
         return await asyncio.get_running_loop().run_in_executor(self._writing, call, *args)
 
     async def commit(self, call: Callable[..., T], *args: object) -> T:
@@ -124,26 +128,30 @@ class Saver:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Both loops. Raises `DestinationError`; what is recorded then stays recorded."""
+        """All loops. Raises `DestinationError`; what is recorded then stays recorded."""
         committing = asyncio.ensure_future(self._commit_groups())
-        writing = asyncio.ensure_future(self._write_batches())
+        writing = asyncio.gather(*(self._write_batches() for _ in range(WRITERS)))
+        writing.add_done_callback(self._writers_ended)
         try:
             await asyncio.gather(writing, committing)
         finally:
             writing.cancel()
             committing.cancel()
 
+    def _writers_ended(self, _: object) -> None:
+        self._all_written = True
+        self._grouped.set()
+
     async def _write_batches(self) -> None:
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
             while self._bodies:
                 await self._wait_for_room()
-                await self._write_batch()
+                if self._bodies:  # another writer may have taken them meanwhile
+                    await self._write_batch()
             if self._closed:
-                self._all_written = True
-                self._grouped.set()
                 return
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def _wait_for_room(self) -> None:
         while self._uncommitted >= self._most_uncommitted:
@@ -151,7 +159,8 @@ class Saver:
             await self._room.wait()
 
     async def _write_batch(self) -> None:
-        count = max(1, self._most_uncommitted - self._uncommitted)
+        share = max(LEAST_BATCH, len(self._bodies) // WRITERS)
+        count = min(share, self._most_uncommitted - self._uncommitted)
         batch, self._bodies = self._bodies[:count], self._bodies[count:]
         # counted before the hop, so that `holding` never misses a frame
         self._uncommitted += len(batch)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mirror.cli.app import app
+from mirror.cli.app import build_app
 from tests.e2e.command import frames_at, mirror
 
 COMMANDS = ("sync", "status", "inspect", "doctor", "watch", "demo", "simulate")
@@ -32,7 +32,7 @@ async def test_a_demo_that_cant_be_written_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_has_an_example_and_the_common_options(command: str) -> None:
-    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "120"}).output
+    shown = CliRunner().invoke(build_app(), [command, "--help"], env={"COLUMNS": "120"}).output
     assert "Example" in shown
     assert f"mirror {command}" in shown
     for option in ("--config", "--log-level", "--log-format", "--debug"):

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from mirror.cli import inspect as command
 from mirror.cli import tables
-from mirror.cli.app import app as whole_app
+from mirror.cli.app import build_app
 from mirror.cli.shell import register
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -28,7 +28,7 @@ def _run(*arguments: str) -> Result:
 
 
 def test_it_is_a_subcommand_of_mirror() -> None:
-    assert CliRunner().invoke(whole_app, ["inspect", VIDEO]).exit_code == 0
+    assert CliRunner().invoke(build_app(), ["inspect", VIDEO]).exit_code == 0
 
 
 def test_json_is_one_object_with_the_totals_at_the_top() -> None:

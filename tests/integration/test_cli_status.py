@@ -12,12 +12,12 @@ import pytest
 from store_kit import Store, group, png, store
 from typer.testing import CliRunner, Result
 
-from mirror.cli.app import app
+from mirror.cli.app import build_app
 from mirror.store import Failure
 
 
 def status(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["status", *map(str, arguments)])
+    return CliRunner().invoke(build_app(), ["status", *map(str, arguments)])
 
 
 def as_object(dest: Path) -> dict[str, Any]:

@@ -73,6 +73,9 @@ def test_no_minimum_is_never_too_slow() -> None:
 class _Key:
     host, port, is_ssl, ssl = "store.example.com", 443, True, True
 
+    def __repr__(self) -> str:
+        return "key"  # the same in every process: it stands in the tests' names
+
 
 def connecting(error: OSError) -> aiohttp.ClientConnectorError:
     return aiohttp.ClientConnectorError(_Key(), error)  # type: ignore[arg-type]
