@@ -117,6 +117,13 @@ class FileSetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerRebuilt:
+    """The ledger was damaged and a new one was made. `what` is for people."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """Intake has stopped; what is in flight may finish within `grace` seconds."""
 
@@ -145,6 +152,7 @@ Event = (
     | GroupCommitted
     | FrameFailed
     | FileSetAside
+    | LedgerRebuilt
     | Stopping
     | RunFinished
 )

@@ -24,6 +24,7 @@ from mirror.events import (
     GroupCommitted,
     HostPaused,
     HostResumed,
+    LedgerRebuilt,
     Listener,
     LoggedIn,
     Preparing,
@@ -229,6 +230,10 @@ def _file_set_aside(logger: FilteringBoundLogger, event: FileSetAside) -> None:
     )
 
 
+def _ledger_rebuilt(logger: FilteringBoundLogger, event: LedgerRebuilt) -> None:
+    logger.warning(event.what)
+
+
 def _stopping(logger: FilteringBoundLogger, event: Stopping) -> None:
     logger.warning(phrases.stopping(event) + ".")
 
@@ -247,6 +252,7 @@ _TELLERS: dict[type[Any], Callable[[FilteringBoundLogger, Any], None]] = {
     GroupCommitted: _group_committed,
     FrameFailed: _frame_failed,
     FileSetAside: _file_set_aside,
+    LedgerRebuilt: _ledger_rebuilt,
     Stopping: _stopping,
     RunFinished: _run_finished,
 }

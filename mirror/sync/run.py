@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mirror.errors import InterruptedRunError, MirrorError, RunError
-from mirror.events import Events, Preparing, RunFinished, RunStarted
+from mirror.events import Events, LedgerRebuilt, Preparing, RunFinished, RunStarted
 from mirror.export import ExportFile
 from mirror.savant import connect
 from mirror.settings import Settings
@@ -107,6 +107,8 @@ class _Run:
             with contextlib.closing(
                 await asyncio.to_thread(Ledger.open, self._destination)
             ) as ledger:
+                if ledger.recovered:
+                    self._events.emit(LedgerRebuilt(ledger.recovered))
                 await self._mirror(ledger, exports)
         except RunError as ended:
             error = ended

@@ -21,6 +21,7 @@ from mirror.events import (
     FileSetAside,
     FrameFailed,
     HostPaused,
+    LedgerRebuilt,
     RetryScheduled,
     RunFinished,
     Stopping,
@@ -102,6 +103,20 @@ async def test_fault_49_without_its_ledger_everything_is_adopted(
     report = await again.sync(monkeypatch, export, dest)
     assert (report.outcome, report.frames.already_mirrored) == ("complete", 40)
     assert again.remote.attempts.total() == 0
+
+
+async def test_fault_49_a_damaged_ledger_is_rebuilt_and_said_so(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Run(FakeRemote()).sync(monkeypatch, export, dest)
+    ledger = dest / ".mirror" / "ledger.sqlite3"
+    ledger.write_bytes(b"\xff" * 100 + ledger.read_bytes()[100:])
+    again = Run(FakeRemote())
+    report = await again.sync(monkeypatch, export, dest)
+    assert (report.outcome, report.frames.already_mirrored) == ("complete", 40)
+    assert again.remote.attempts.total() == 0
+    assert [event for event in again.events if isinstance(event, LedgerRebuilt)]
+    assert list((dest / ".mirror").glob("ledger.damaged-*"))
 
 
 async def test_a_truncated_file_in_a_frames_place_is_kept_aside_and_fetched(
