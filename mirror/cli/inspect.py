@@ -22,7 +22,7 @@ _MOST_SEQUENCES = 20
 def inspect(
     _: Shell,
     exports: Annotated[
-        list[Path], typer.Argument(metavar="EXPORT…", help="The JSON files of the batches.")
+        list[Path], typer.Argument(metavar="EXPORT", help="The JSON files of the batches.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

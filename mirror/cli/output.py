@@ -46,7 +46,7 @@ def _counts(report: RunReport) -> Table:
         (frames.pending, "pending"),
     ]
     for number, text in rows:
-        if number or text.startswith("mirrored"):
+        if number:
             table.add_row(f"{number:,}", text)
     return table
 

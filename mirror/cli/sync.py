@@ -22,7 +22,7 @@ from mirror.sync.request import SyncRequest
 def sync(
     shell: Shell,
     exports: Annotated[
-        list[Path], typer.Argument(metavar="EXPORT…", help="The JSON files of the batches.")
+        list[Path], typer.Argument(metavar="EXPORT", help="The JSON files of the batches.")
     ],
     dest: Annotated[
         Path, typer.Option("--dest", metavar="DEST", help="The folder that the frames go to.")

@@ -27,6 +27,7 @@ from mirror.events import (
     Stopping,
 )
 from mirror.export import Selection
+from mirror.sync.budget import RateLimit
 from tests.integration.sync_kit import FakeRemote, Run, png, quick, write_export
 
 FRAMES = [f"l{i:03}" if i % 4 == 0 else f"f{i:03}" for i in range(40)]
@@ -269,6 +270,22 @@ async def test_announced_large_bodies_stream_and_a_cut_one_leaves_nothing(
     report = await run.sync(monkeypatch, export, dest, quick(stream_threshold=100_000), limit=5)
     assert (report.outcome, report.retries) == ("complete", 5)
     assert leftovers(dest) == []
+
+
+@pytest.mark.parametrize("threshold", [10, 100_000])
+async def test_every_byte_is_spent_from_the_rate(
+    threshold: int, export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent: list[int] = []
+
+    async def spend(_: RateLimit, size: int) -> None:
+        spent.append(size)
+
+    monkeypatch.setattr(RateLimit, "spend", spend)
+    settings = quick(max_rate=1000, stream_threshold=threshold)
+    report = await Run(FakeRemote()).sync(monkeypatch, export, dest, settings)
+    assert report.outcome == "complete"
+    assert sum(spent) == report.bytes
 
 
 async def test_concurrency_is_never_exceeded(
