@@ -85,9 +85,11 @@ class Destination:
         self.close()
 
     def close(self) -> None:
-        """Let go of the lock and the folders. Closing again does nothing."""
+        """Let go of the lock and the folders; leave no temporary. Closing again does nothing."""
         if not self._closed:
             self._closed = True
+            with suppress(OSError):  # the next run removes what is left
+                _remove_all(self.temporaries_fd)
             _close_all([self.root_fd, self.state_fd, self.temporaries_fd, self._lock_fd])
 
     @property

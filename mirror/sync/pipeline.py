@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from mirror.errors import FrameError, MirrorError
+from mirror.errors import FrameError
 from mirror.events import Events, FileSetAside, FrameFailed, RetryScheduled, Stopping
 from mirror.savant import Remote
 from mirror.settings import Settings
@@ -23,6 +23,7 @@ from mirror.sync.hosts import Host, PostponedError
 from mirror.sync.retry import RetryBudget, RetryDecision, RetryPolicy, Work
 from mirror.sync.saving import Disk, Saver
 from mirror.sync.stop import Stop
+from mirror.sync.tasks import together
 
 RETRY_CAPACITY = 100
 """Retries that may be out before any frame arrived; more where more may be in flight."""
@@ -90,16 +91,14 @@ class Pipeline:
 
     async def _fetch_all(self) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
+            async with together() as tasks:
                 workers = {
-                    group.create_task(self._work())
+                    tasks.create_task(self._work())
                     for _ in range(self._around.settings.concurrency)
                 }
-                watching = group.create_task(self._drain_when_asked(workers))
+                watching = tasks.create_task(self._drain_when_asked(workers))
                 await asyncio.wait(workers)
                 watching.cancel()
-        except BaseExceptionGroup as failures:
-            raise _worst(failures) from None
         finally:
             self._fresh.close()
 
@@ -206,12 +205,3 @@ class Pipeline:
             host.trip(error)
             return self._policy.wait(error, work.attempts)
         return decision
-
-
-def _worst(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to leave with: one of ours before any other."""
-    ours, others = group.split(MirrorError)
-    error: BaseException = ours or others or group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -27,6 +27,7 @@ from mirror.store import (
 )
 from mirror.sync.budget import ByteBudget
 from mirror.sync.groups import CommitGroup, GroupBounds
+from mirror.sync.tasks import together
 
 T = TypeVar("T")
 WRITERS = 2
@@ -129,18 +130,11 @@ class Saver:
 
     async def run(self) -> None:
         """All loops. Raises `DestinationError`; what is recorded then stays recorded."""
-        committing = asyncio.ensure_future(self._commit_groups())
-        writing = asyncio.gather(*(self._write_batches() for _ in range(WRITERS)))
-        writing.add_done_callback(self._writers_ended)
-        try:
-            await asyncio.gather(writing, committing)
-        finally:
-            writing.cancel()
-            committing.cancel()
-
-    def _writers_ended(self, _: object) -> None:
-        self._all_written = True
-        self._grouped.set()
+        async with together() as tasks:
+            tasks.create_task(self._commit_groups())
+            await asyncio.wait([tasks.create_task(self._write_batches()) for _ in range(WRITERS)])
+            self._all_written = True
+            self._grouped.set()
 
     async def _write_batches(self) -> None:
         while True:
@@ -166,6 +160,7 @@ class Saver:
         self._uncommitted += len(batch)
         results = await self._disk.write(self._disk.writer.write, [body for body, _ in batch])
         self._uncommitted -= len(batch)
+        self._room.set()  # what was refused needs none, and may never see a commit
         self._memory.release(sum(reserved for _, reserved in batch))
         self._add([item for item in results if isinstance(item, Written)])
         for item in results:

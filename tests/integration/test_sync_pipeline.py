@@ -1,6 +1,7 @@
 """The main job on real files and a real ledger; the remote side is in memory."""
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 
@@ -410,3 +411,29 @@ async def test_a_frame_waiting_for_its_retry_holds_no_slot(
     assert (report.outcome, report.frames.mirrored) == ("complete", 40)
     order = list(run.remote.attempts)
     assert order.index(("download", FRAMES[0])) > order.index(("download", FRAMES[-1]))
+
+
+async def test_refused_bodies_make_room_for_those_that_wait(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every place is taken by bodies that are refused: no commit will ever free one."""
+    run = Run(FakeRemote(script=lambda hop, *_: b"<html>" if hop == "download" else None))
+    settings = quick(commit_frames=2, commit_seconds=3600, concurrency=32)
+    report = await asyncio.wait_for(run.sync(monkeypatch, export, dest, settings), 20)
+    assert (report.outcome, report.frames.failed) == ("partial", 40)
+
+
+async def test_fault_43_a_full_disk_ends_the_run_and_leaves_no_temporary(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mirror.store.write.write_whole", full)
+        report = await Run(FakeRemote()).sync(patch, export, dest)
+    assert (report.outcome, report.exit_code) == ("failed", 74)
+    assert report.frames.pending == 40
+    assert leftovers(dest) == []
+    healed = await Run(FakeRemote()).sync(monkeypatch, export, dest)
+    assert healed.outcome == "complete"
