@@ -293,3 +293,11 @@ class WriteLostError(FrameError):
     reason = "write_lost"
     retryable = True
     tries = 3
+
+
+def frame_reasons() -> frozenset[str]:
+    """Every reason word that a frame may fail with."""
+    kinds = [FrameError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return frozenset(kind.reason for kind in kinds if "reason" in vars(kind))

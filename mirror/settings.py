@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     body_memory: Annotated[ByteSize, Field(ge=1024**2)] = ByteSize(64 * 1024**2)
     stream_threshold: Annotated[ByteSize, Field(gt=0)] = ByteSize(8 * 1024**2)
     commit_seconds: PositiveFloat = 1.0
-    commit_frames: PositiveInt = 512
+    commit_frames: PositiveInt = 1024
     commit_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(256 * 1024**2)
     path_template: str = "{root_id}/{frame_id}.png"
     file_mode: int = 0o600
@@ -293,13 +293,13 @@ def _from_file(path: Path | None) -> dict[str, Any]:
 
 def _hint(name: str, known: set[str]) -> str:
     close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _describe(
     problem: dict[str, Any], given: dict[str, Any], environment: dict[str, Any], config: Path | None
 ) -> str:
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _allowed(problem)
     if not problem["loc"]:
         return f"The settings contradict each other: {message}."
     name = str(problem["loc"][0]).removeprefix("SAVANT_").lower()
@@ -311,3 +311,19 @@ def _describe(
         source = f"{name} in {str(config)!r}"
     value = "a secret" if name in _SECRET else repr(problem.get("input"))
     return f"{source} is {value}: {message[0].lower()}{message[1:]}."
+
+
+def _allowed(problem: dict[str, Any]) -> str:
+    """What the setting may be, in our words where pydantic's are a programmer's."""
+    kind = str(problem["type"])
+    if kind.startswith("byte_size"):
+        return "a size such as 500000, 20MB or 64MiB is allowed"
+    if kind.startswith("int_"):
+        return "a whole number is allowed"
+    if kind.startswith("float_"):
+        return "a number is allowed"
+    if kind.startswith("bool_"):
+        return "true or false is allowed"
+    if kind == "literal_error":
+        return f"{problem['ctx']['expected']} is allowed"
+    return str(problem["msg"]).removeprefix("Value error, ")

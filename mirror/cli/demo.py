@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -47,16 +49,18 @@ def demo(
     report = asyncio.run(_run(shell, dest, export))
     print_report(report)
     if report.error:
-        typer.echo(f"mirror: {report.error}", err=True)
+        shell.say(report.error)
         raise typer.Exit(report.exit_code)
     first = next(iter(sorted(dest.glob("*/*.png"))), dest)
+    mirror = "mirror" if shutil.which("mirror") else sys.argv[0]
     typer.echo(
-        f"\nThe frames are in {dest}/, the first of them is\n  {first}\n\n"
+        "The retries are the demo's own: it makes some answers fail, to show that none is lost.\n\n"
+        f"The frames are in {dest}/, the first of them is\n  {first}\n\n"
         "Go on with\n"
-        f"  mirror status {dest}\n"
-        f"  mirror inspect {export}\n"
+        f"  {mirror} status {dest}\n"
+        f"  {mirror} inspect {export}\n"
         "or with your own batch: set SAVANT_USERNAME and SAVANT_PASSWORD, then\n"
-        "  mirror sync YOUR-EXPORT.json --dest frames"
+        f"  {mirror} sync YOUR-EXPORT.json --dest frames"
     )
     raise typer.Exit(report.exit_code)
 

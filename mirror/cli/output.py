@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mirror.observe.phrases import clean, duration, size, word
+from mirror.observe.phrases import clean, duration, number, size, word
 from mirror.sync.report import RunReport
 
 _MOST_NAMED = 10
@@ -25,9 +25,13 @@ def print_report(report: RunReport) -> None:
             f" {frames.already_mirrored:,} already mirrored. Nothing was written."
         )
         return
-    headline = f"{report.outcome}: {frames.total - frames.failed - frames.pending:,}"
-    headline += f" of {frames.total:,} frames are at {clean(report.destination)}"
+    there = frames.total - frames.failed - frames.pending
+    headline = f"{report.outcome.capitalize()}. Of {number(frames.total, 'frame')} asked for,"
+    headline += f" {there:,} {'is' if there == 1 else 'are'} at {clean(report.destination)}"
     console.print(Text(headline, style=_STYLES.get(report.outcome, "bold red")))
+    if not frames.total:
+        console.print("There was nothing to mirror; `mirror inspect` shows what an export holds.")
+        return
     console.print(_counts(report))
     for line in _advice(report):
         console.print(Text(line))
@@ -45,9 +49,9 @@ def _counts(report: RunReport) -> Table:
         (frames.failed, "failed"),
         (frames.pending, "pending"),
     ]
-    for number, text in rows:
-        if number:
-            table.add_row(f"{number:,}", text)
+    for amount, text in rows:
+        if amount:
+            table.add_row(f"{amount:,}", text)
     return table
 
 
@@ -65,7 +69,7 @@ def _advice(report: RunReport) -> list[str]:
         )
     if report.failures:
         reasons = Counter(failure.reason for failure in report.failures)
-        counted = ", ".join(f"{number} {word(reason)}" for reason, number in reasons.most_common())
+        counted = ", ".join(f"{amount} {word(reason)}" for reason, amount in reasons.most_common())
         lines.append(f"Failed ({counted}):")
         lines += [
             f"  {failure.root_id}/{failure.frame_id}  {failure.reason}: {clean(failure.detail)}"
@@ -73,5 +77,5 @@ def _advice(report: RunReport) -> list[str]:
         ]
         if report.failures_total > _MOST_NAMED:
             lines.append(f"  … and {report.failures_total - _MOST_NAMED:,} more.")
-        lines.append(f"`mirror status {clean(report.destination)}` lists them by reason.")
+        lines.append(f"`mirror status {clean(report.destination)} --failures` lists them all.")
     return lines

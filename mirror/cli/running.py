@@ -8,14 +8,13 @@ import sys
 from contextlib import AsyncExitStack
 
 import mirror
-from mirror.cli.shell import warn_unknown_environment
 from mirror.events import Events
 from mirror.observe.display import progress_display
 from mirror.observe.logs import configure_logging, get_logger, log_listener
 from mirror.observe.metrics import Metrics
 from mirror.service.health import Health
 from mirror.service.http import Address, serve_if_possible
-from mirror.settings import Settings
+from mirror.settings import Settings, unknown_environment
 from mirror.sync.report import RunReport
 from mirror.sync.request import SyncRequest
 from mirror.sync.run import run_sync
@@ -35,7 +34,8 @@ def start_logging(settings: Settings, *, quiet: bool) -> None:
     if quiet and level in {"debug", "info"}:
         level = "warning"
     configure_logging(level, settings.log_format)
-    warn_unknown_environment()
+    for sentence in unknown_environment():
+        get_logger().warning(sentence)
 
 
 async def run_visibly(request: SyncRequest, settings: Settings, *, quiet: bool) -> RunReport:

@@ -19,10 +19,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from mirror.errors import ExitCode, MirrorError
-from mirror.settings import Settings, load_settings, unknown_environment
+from mirror.settings import Settings, load_settings
 
 
 class LogLevel(StrEnum):
@@ -61,6 +62,15 @@ class Shell:
             **options,
         )
 
+    def say(self, sentence: str) -> None:
+        """One sentence on standard error; an object where the log is for machines."""
+        form = self.log_format or os.environ.get("MIRROR_LOG_FORMAT")
+        if form == LogFormat.JSON:
+            line = orjson.dumps({"level": "error", "event": sentence}).decode()
+        else:
+            line = f"mirror: {sentence}"
+        typer.echo(line, err=True)
+
 
 _COMMON: dict[str, Any] = {
     "config": (
@@ -82,6 +92,13 @@ _COMMON: dict[str, Any] = {
 }
 
 
+def folder(text: str) -> Path:
+    """A folder's path. An empty one is a slip (an unset variable), not the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("the path is empty; '.' is the current folder")
+    return Path(text)
+
+
 def register(app: typer.Typer, command: Callable[..., None]) -> None:
     """Make `command` a subcommand of `app`, with the common options behind its own."""
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
@@ -98,7 +115,10 @@ def register(app: typer.Typer, command: Callable[..., None]) -> None:
         try:
             command(shell, **options)
         except MirrorError as error:
-            raise typer.Exit(report_error(error, debug=shell.debug)) from None
+            if shell.debug:
+                traceback.print_exception(error, file=sys.stderr)
+            shell.say(str(error))
+            raise typer.Exit(int(error.exit_code)) from None
         except (typer.Exit, typer.Abort):
             raise
         except BrokenPipeError:
@@ -106,36 +126,17 @@ def register(app: typer.Typer, command: Callable[..., None]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(128 + signal.SIGPIPE) from None
         except Exception as error:  # noqa: BLE001 - the last line before a user's terminal
-            raise typer.Exit(_report_bug(error, debug=shell.debug)) from None
+            if shell.debug:
+                traceback.print_exception(error, file=sys.stderr)
+            # the message of a foreign error may hold a URL, so only its type is shown
+            shell.say(
+                f"Internal error ({type(error).__name__}). This is a bug; what is mirrored so far"
+                " is safe. Run again with --debug for the traceback, and please report it."
+            )
+            raise typer.Exit(int(ExitCode.INTERNAL)) from None
 
     # typer reads the parameters from here; all are given by keyword
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     call.__signature__ = inspect.Signature([*keyword, *common])  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in [*keyword, *common]}
     app.command(name=command.__name__.replace("_", "-"))(call)
-
-
-def warn_unknown_environment() -> None:
-    """Say which `MIRROR_…` variables are no settings: a typing error would be obeyed silently."""
-    for sentence in unknown_environment():
-        typer.echo(f"mirror: {sentence}", err=True)
-
-
-def report_error(error: MirrorError, *, debug: bool) -> int:
-    """Say what happened on standard error; the exit code to leave with."""
-    if debug:
-        traceback.print_exception(error, file=sys.stderr)
-    typer.echo(f"mirror: {error}", err=True)
-    return int(error.exit_code)
-
-
-def _report_bug(error: Exception, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error, file=sys.stderr)
-    # the message of a foreign error may hold a URL, so only its type is shown
-    typer.echo(
-        f"mirror: internal error ({type(error).__name__}). This is a bug; what is mirrored so far"
-        " is safe. Run again with --debug for the traceback, and please report it.",
-        err=True,
-    )
-    return int(ExitCode.INTERNAL)

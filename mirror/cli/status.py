@@ -15,7 +15,15 @@ from mirror.cli.tables import Section, print_sections
 from mirror.errors import ExitCode
 from mirror.observe.phrases import size
 from mirror.observe.text import printable
-from mirror.store import Holder, LastRun, LedgerReader, LedgerSummary, last_run, lock_holder
+from mirror.store import (
+    Failure,
+    Holder,
+    LastRun,
+    LedgerReader,
+    LedgerSummary,
+    last_run,
+    lock_holder,
+)
 
 _MOST_SEQUENCES = 20
 
@@ -23,21 +31,30 @@ _MOST_SEQUENCES = 20
 def status(
     _: Shell,
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="The folder that the frames go to.")],
+    failures: Annotated[
+        bool, typer.Option("--failures", help="List every frame that has failed, a line each.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what is mirrored, failed and pending at DEST. Reads only; a run may be going on.
 
     Exits 1 when a frame has failed.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
     mirror status frames
+
+    mirror status frames --failures | cut -f 3,4
     """
     with LedgerReader.open(dest) as reader:
         summary = reader.summary()
+        if failures and not as_json:
+            _print_failures(reader.failures())
+            raise typer.Exit(int(ExitCode.PARTIAL if summary.frames.failed else 0))
+        failed = [_failure(each) for each in reader.failures()] if failures else None
     holder, last = lock_holder(dest), last_run(dest)
     if as_json:
-        typer.echo(msgspec.json.format(_as_json(dest, summary, holder, last), indent=2))
+        typer.echo(msgspec.json.format(_as_json(dest, summary, holder, last, failed), indent=2))
     else:
         for line in _headlines(dest, summary, holder, last):
             typer.echo(line)
@@ -47,8 +64,28 @@ def status(
         raise typer.Exit(int(ExitCode.PARTIAL))
 
 
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        **failure.frame.ref._asdict(),
+        "reason": failure.reason,
+        "detail": failure.detail,
+        "attempts": failure.attempts,
+    }
+
+
+def _print_failures(failures: Iterator[Failure]) -> None:
+    """A line each, with tabs between: workspace, root, frame, reason, attempts, detail."""
+    for failure in failures:
+        words = (*failure.frame.ref, failure.reason, str(failure.attempts), failure.detail)
+        typer.echo("\t".join(printable(word) for word in words))
+
+
 def _as_json(
-    dest: Path, summary: LedgerSummary, holder: Holder | None, last: LastRun | None
+    dest: Path,
+    summary: LedgerSummary,
+    holder: Holder | None,
+    last: LastRun | None,
+    failed: list[dict[str, Any]] | None,
 ) -> bytes:
     found: dict[str, Any] = {
         "destination": str(dest),
@@ -68,6 +105,8 @@ def _as_json(
         "running": holder is not None,
         "run": holder and asdict(holder),
     }
+    if failed is not None:
+        found["failed_frames"] = failed
     return msgspec.json.encode(found)
 
 
@@ -112,7 +151,7 @@ def _sections(summary: LedgerSummary) -> Iterator[Section]:
         yield Section(
             ("failed because", "frames"),
             [(printable(reason), f"{count:,}") for reason, count in summary.failures.items()],
-            "mirror sync EXPORT… --dest DEST --retry-failed tries them again",
+            "--failures lists them; mirror sync EXPORT --dest DEST --retry-failed tries them again",
         )
     if summary.exports:
         yield Section(

@@ -11,12 +11,19 @@ import typer
 
 from mirror.cli.output import print_report
 from mirror.cli.running import run_visibly
-from mirror.cli.shell import Shell
-from mirror.errors import MirrorError
+from mirror.cli.shell import Shell, folder
+from mirror.errors import MirrorError, frame_reasons
 from mirror.export import Selection
 from mirror.sync.rehearsal import rehearse
 from mirror.sync.report import RunReport, encode_report, report_failure
 from mirror.sync.request import SyncRequest
+
+
+def _check_reason(value: str | None) -> str | None:
+    known = sorted(frame_reasons())
+    if value is not None and value != "*" and value not in known:
+        raise typer.BadParameter(f"no frame fails with {value!r}; reasons are {', '.join(known)}")
+    return value
 
 
 def sync(
@@ -25,7 +32,10 @@ def sync(
         list[Path], typer.Argument(metavar="EXPORT", help="The JSON files of the batches.")
     ],
     dest: Annotated[
-        Path, typer.Option("--dest", metavar="DEST", help="The folder that the frames go to.")
+        Path,
+        typer.Option(
+            "--dest", metavar="DEST", parser=folder, help="The folder that the frames go to."
+        ),
     ],
     sequence: Annotated[
         list[str] | None,
@@ -46,6 +56,7 @@ def sync(
         typer.Option(
             "--retry-failed",
             metavar="[=REASON]",
+            callback=_check_reason,
             help="Only frames that failed before, all or those with this reason.",
         ),
     ] = None,
@@ -97,7 +108,7 @@ def sync(
             concurrency=concurrency, max_rate=max_rate, metrics_port=metrics_port
         )
         if dry_run:
-            report = rehearse(request)
+            report = rehearse(request, settings)
         else:
             report = asyncio.run(run_visibly(request, settings, quiet=quiet))
     except MirrorError as error:
@@ -109,7 +120,7 @@ def sync(
     else:
         print_report(report)
     if report.error:
-        typer.echo(f"mirror: {report.error}", err=True)
+        shell.say(report.error)
     raise typer.Exit(report.exit_code)
 
 

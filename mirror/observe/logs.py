@@ -192,7 +192,8 @@ def _retry_scheduled(logger: FilteringBoundLogger, event: RetryScheduled) -> Non
 
 def _host_paused(logger: FilteringBoundLogger, event: HostPaused) -> None:
     logger.warning(
-        f"The {_host(event.hop)} does not answer; trying again in {phrases.duration(event.delay)}.",
+        f"No useful answer from the {_host(event.hop)}; next try in"
+        f" {phrases.duration(event.delay)}.",
         reason=event.reason,
         detail=event.detail,
     )

@@ -109,7 +109,7 @@ class Download:
         except BaseException:
             self._telling.finish(self._status)
             raise
-        edge = Edge(self._url.host)
+        edge = Edge(self._url.target.authority)
         return BodyStream(self._response, edge, self._telling, self._wire, self._limits)
 
     async def __aexit__(

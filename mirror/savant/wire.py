@@ -90,7 +90,7 @@ class Wire:
         take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
     ) -> T:
         try:
-            with Edge(url.raw_host or ""):
+            with Edge(url.authority):
                 async with asyncio.timeout(self._patience):
                     response = await send()
                     try:

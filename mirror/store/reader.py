@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Self
 from urllib.parse import quote
 
 from mirror.errors import DestinationError
+from mirror.frames import FrameRef
 from mirror.store.layout import STATE
 from mirror.store.schema import (
     NAME,
@@ -24,7 +26,7 @@ from mirror.store.schema import (
     check_version,
     translated,
 )
-from mirror.store.values import FrameCounts, FrameState
+from mirror.store.values import Failure, FrameCounts, FrameState, PendingFrame
 
 REPORT = "report.json"
 # by the index of (sequence, frame_id), so that nothing has to be sorted
@@ -32,6 +34,11 @@ _SEQUENCES = """
 SELECT s.workspace_id, s.root_id, COUNT(*), SUM(f.state = 1), SUM(f.state = 2),
 COALESCE(SUM(f.size), 0), MIN(f.id)
 FROM frames f JOIN sequences s ON s.id = f.sequence GROUP BY f.sequence
+"""
+_FAILED = """
+SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts, f.reason, f.detail
+FROM frames f INDEXED BY failed_frames CROSS JOIN sequences s ON s.id = f.sequence
+WHERE f.state = 2 ORDER BY f.id
 """
 _FAILURES = """
 SELECT reason, COUNT(*) FROM frames INDEXED BY failed_frames WHERE state = 2
@@ -159,6 +166,13 @@ class LedgerReader:
         with translated(self._path):
             rows = self._db.execute(_STATES, (root_id, workspace_id)).fetchall()
         return {frame_id: (FrameState(state), reason) for frame_id, state, reason in rows}
+
+    def failures(self) -> Iterator[Failure]:
+        """Every frame that has failed, one by one, by row."""
+        with translated(self._path):
+            for row in self._db.execute(_FAILED):
+                frame = PendingFrame(row[0], FrameRef(row[1], row[2], row[3]), row[4])
+                yield Failure(frame, row[5], row[6], row[4])
 
     def summary(self) -> LedgerSummary:
         """Everything counted, as of one instant."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal, ParamSpec, TypeVar
 
-from mirror.errors import FrameError, ServiceUnavailableError
+from mirror.errors import FrameError, ServiceUnavailableError, ThrottledError
 from mirror.events import Events, HostPaused, HostResumed, LimitChanged
 from mirror.settings import Settings
 from mirror.sync.limits import AdaptiveLimit, Gate
@@ -15,7 +15,7 @@ from mirror.sync.retry import Work
 P = ParamSpec("P")
 T = TypeVar("T")
 HostHop = Literal["resolve", "download"]
-_NAMES = {"resolve": "the API", "download": "the store"}
+_NAMES = {"resolve": "The API", "download": "The store"}
 
 
 class PostponedError(Exception):
@@ -52,7 +52,7 @@ class Host:
             result = await call(*args, **kwargs)
         except FrameError as error:
             overload = error.overload
-            answered = not error.outage
+            answered = _is_answer(error)
             self._failed(work, error)
             raise
         else:
@@ -71,18 +71,14 @@ class Host:
 
     def probed(self) -> None:
         """A probe goes out."""
-        delay = self.breaker.probed(self._clock())
-        if self._last_error is not None:
-            self._events.emit(
-                HostPaused(self.hop, self._last_error.reason, self._last_error.detail, delay)
-            )
+        self.breaker.probed(self._clock())
 
     def check(self) -> None:
         """Raise `ServiceUnavailableError` when the host has been away for too long."""
         if self.breaker.spent(self._clock()):
             detail = f": {self._last_error.detail}" if self._last_error else ""
             raise ServiceUnavailableError(
-                f"{_NAMES[self.hop].capitalize()} is unavailable{detail} What is mirrored so far"
+                f"{_NAMES[self.hop]} is unavailable{detail} What is mirrored so far"
                 " is safe; running the same command again resumes."
             )
 
@@ -91,11 +87,18 @@ class Host:
             self._events.emit(HostResumed(self.hop))
 
     def _failed(self, work: Work, error: FrameError) -> None:
-        if not error.outage:
+        if _is_answer(error):
             self._answered()
+        if not error.outage:
             return
         self._last_error = error
-        if self.breaker.failed(work.frame.row, self._clock(), self._asked(error)):
+        opened = self.breaker.failed(
+            work.frame.row,
+            self._clock(),
+            self._asked(error),
+            throttled=isinstance(error, ThrottledError),
+        )
+        if opened or (work.probe and self.breaker.open):
             self._tell_paused(error)
 
     def _asked(self, error: FrameError) -> float | None:
@@ -110,3 +113,8 @@ class Host:
 
     def _moved(self, limit: int) -> None:
         self._events.emit(LimitChanged(self.hop, limit))
+
+
+def _is_answer(error: FrameError) -> bool:
+    """Whether the host did say something of use: not that it is away, nor half a body."""
+    return not error.outage and (not error.retryable or error.tries is not None)

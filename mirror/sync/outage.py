@@ -1,6 +1,7 @@
 """Is a host down, or is it the frame? A circuit breaker for each host, without a clock.
 
-Invariants: it opens when `THRESHOLD` different frames in a row got no useful answer. While it is
+Invariants: it opens when `THRESHOLD` different frames in a row got no useful answer; a host that
+asks for less is there, so that takes `THROTTLED_THRESHOLD`, and the limit falls first. While it is
 open, single probes go out at growing intervals, and failures are not charged to frames. When no
 useful answer came for `patience` seconds the host counts as unavailable and the run ends.
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 import math
 
 THRESHOLD = 5
+THROTTLED_THRESHOLD = 24
+"""More than a run has in flight at its start, so that finding the limit is no outage."""
 FIRST_PROBE = 1.0
 LAST_PROBE = 15.0
 
@@ -43,14 +46,16 @@ class Breaker:
         self._interval = FIRST_PROBE
         return was_open
 
-    def failed(self, frame: int, now: float, retry_after: float | None) -> bool:
+    def failed(
+        self, frame: int, now: float, retry_after: float | None = None, *, throttled: bool = False
+    ) -> bool:
         """No useful answer for `frame`. True where this opened the breaker."""
         self._failing_since = min(self._failing_since, now)
         if self.open:
             self._probe_at = max(self._probe_at, now + (retry_after or 0.0))
             return False
         self._failing.add(frame)
-        if len(self._failing) < THRESHOLD:
+        if len(self._failing) < (THROTTLED_THRESHOLD if throttled else THRESHOLD):
             return False
         self.trip(now, retry_after)
         return True

@@ -7,11 +7,10 @@ to its end (`check_exports`), so that a broken one leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 
 from mirror.errors import UsageError
-from mirror.export import ExportFile, Selection, SequenceFrames, select_frames
+from mirror.export import ExportFile, Selection, select_frames
 from mirror.store import ExportRecord, Ledger
 from mirror.sync.report import ExportEntry
 from mirror.sync.request import SyncRequest
@@ -27,13 +26,19 @@ def check_exports(exports: Sequence[ExportFile], known: frozenset[str]) -> None:
 
 
 def check_selection(exports: Sequence[ExportFile], selection: Selection) -> None:
-    """Raise `UsageError` when the selection names a sequence that no export has."""
+    """Raise `UsageError` when the selection names an unknown sequence, or selects nothing."""
     roots = {piece.root_id for export in exports for piece in export.sequences}
     unknown = sorted(selection.sequences - roots)
     if unknown:
         raise UsageError(
             f"No sequence with the rootId {unknown[0]!r} in these exports;"
             " `mirror inspect` lists them."
+        )
+    if not selection.everything and next(select_frames(exports, selection), None) is None:
+        wanted = " or ".join(sorted(selection.labels)) or "anything"
+        raise UsageError(
+            f"No frame of these exports is labelled with {wanted};"
+            " `mirror inspect` lists the labels."
         )
 
 
@@ -43,8 +48,7 @@ def ask(ledger: Ledger, exports: Sequence[ExportFile], request: SyncRequest) -> 
     if request.selection.everything:
         ledger.ask_exports([export.sha256 for export in exports], request.limit)
     else:
-        groups = select_frames(exports, request.selection)
-        ledger.ask_frames(refuse_empty(groups, request.selection), request.limit)
+        ledger.ask_frames(select_frames(exports, request.selection), request.limit)
     if request.retry_failed is not None:
         ledger.keep_failed(None if request.retry_failed == "*" else request.retry_failed)
     ledger.forget(ledger.missing())
@@ -66,17 +70,3 @@ def _ingest(ledger: Ledger, export: ExportFile) -> ExportEntry:
         frames=result.frames,
         left=result.left,
     )
-
-
-def refuse_empty(
-    groups: Iterator[SequenceFrames], selection: Selection
-) -> Iterator[SequenceFrames]:
-    """`groups`, which must hold something: a selection that selects nothing is a slip."""
-    first = next(groups, None)
-    if first is None:
-        wanted = " or ".join(sorted(selection.labels)) or "anything"
-        raise UsageError(
-            f"No frame of these exports is labelled with {wanted};"
-            " `mirror inspect` lists the labels."
-        )
-    return chain([first], groups)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
+from mirror.errors import DestinationError
 from mirror.events import Events, FileSetAside, GroupCommitted
 from mirror.settings import Settings
 from mirror.store import (
@@ -130,11 +132,18 @@ class Saver:
 
     async def run(self) -> None:
         """All loops. Raises `DestinationError`; what is recorded then stays recorded."""
-        async with together() as tasks:
-            tasks.create_task(self._commit_groups())
-            await asyncio.wait([tasks.create_task(self._write_batches()) for _ in range(WRITERS)])
-            self._all_written = True
-            self._grouped.set()
+        try:
+            async with together() as tasks:
+                tasks.create_task(self._commit_groups())
+                writers = [tasks.create_task(self._write_batches()) for _ in range(WRITERS)]
+                await asyncio.wait(writers)
+                self._all_written = True
+                self._grouped.set()
+        except DestinationError:
+            # a disk that is full may still keep what it has taken already
+            with suppress(DestinationError):
+                await self._commit_group()
+            raise
 
     async def _write_batches(self) -> None:
         while True:
@@ -179,14 +188,15 @@ class Saver:
                 if self._all_written:
                     return
                 continue
-            group, self._group = self._group, CommitGroup()
-            started = self._now()
-            result = await self._disk.commit(
-                self._disk.committer.commit, group.written, group.failures
-            )
-            self._uncommitted -= len(group)
-            self._room.set()
-            self._report(result, group.failures, self._now() - started)
+            await self._commit_group()
+
+    async def _commit_group(self) -> None:
+        group, self._group = self._group, CommitGroup()
+        started = self._now()
+        result = await self._disk.commit(self._disk.committer.commit, group.written, group.failures)
+        self._uncommitted -= len(group)
+        self._room.set()
+        self._report(result, group.failures, self._now() - started)
 
     async def _wait_until_due(self) -> None:
         while not (self._flush or self._all_written):

@@ -16,7 +16,7 @@ async def test_the_demo_mirrors_its_frames_and_says_where_they_are(tmp_path: Pat
     ended = await mirror("demo", "--dest", dest)
     assert ended.code == 0, ended.err
     assert len(frames_at(dest)) == 240
-    assert "complete: 240 of 240" in ended.out
+    assert "Complete. Of 240 frames asked for, 240 are at" in ended.out
     assert "retries" in ended.err
     assert str(next(iter(sorted(dest.glob("*/*.png"))))) in ended.out
     again = await mirror("demo", "--dest", dest)

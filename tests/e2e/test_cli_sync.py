@@ -256,7 +256,7 @@ async def test_attack_22_no_secret_in_any_output_or_file(
 
 async def test_what_people_see_without_json(platform: Simulator, export: Path, dest: Path) -> None:
     ended = await mirror("sync", export, "--dest", dest, env=environment(platform))
-    assert "complete: 120 of 120 frames" in ended.out
+    assert "Complete. Of 120 frames asked for, 120 are at" in ended.out
     assert "Mirroring 120 frames" in ended.err
     quiet = await mirror("sync", export, "--dest", dest, "--quiet", env=environment(platform))
     assert quiet.err == ""

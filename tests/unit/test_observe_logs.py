@@ -193,7 +193,7 @@ def test_a_traceback_s_lines_are_indented_so_that_none_can_pose_as_a_log_line() 
         (
             HostPaused("download", "timeout", "no byte", 12.0),
             "warning",
-            "The store does not answer; trying again in 12 s.",
+            "No useful answer from the store; next try in 12 s.",
         ),
         (FileSetAside(REF, "kept"), "warning", "set aside"),
         (Stopping("SIGTERM", 20.0), "warning", "Stopping (SIGTERM)"),

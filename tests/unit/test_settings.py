@@ -47,8 +47,11 @@ def test_a_wrong_setting_is_named_with_its_source_and_what_is_allowed(
     assert "greater than or equal to 1" in said
     monkeypatch.setenv("MIRROR_READ_TIMEOUT", "soon")
     said = refusal()
-    assert "MIRROR_READ_TIMEOUT in the environment is 'soon'" in said
-    assert "--max-rate on the command line" in refusal(max_rate="fast")
+    assert said == "MIRROR_READ_TIMEOUT in the environment is 'soon': a number is allowed."
+    said = refusal(max_rate="fast")
+    assert "--max-rate on the command line" in said
+    assert "20MB" in said
+    assert "'text'" in refusal(log_format="xml")
 
 
 def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
