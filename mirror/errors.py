@@ -128,6 +128,7 @@ class FrameError(MirrorError):
     (None: as many as the settings allow); a new attempt always mints a new URL. `overload`: the
     host asks for less, so its concurrency falls. `outage`: counts towards the host being down;
     `host_fault`: so much so that one frame alone is evidence, unless others are answered.
+    `mints_again`: the fresh URL is part of the question, so it costs no retry budget.
     `retry_after`: seconds the host asked us to wait, or None.
     """
 
@@ -137,6 +138,7 @@ class FrameError(MirrorError):
     overload: ClassVar[bool] = False
     outage: ClassVar[bool] = False
     host_fault: ClassVar[bool] = False
+    mints_again: ClassVar[bool] = False
 
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -255,6 +257,7 @@ class UrlRefusedError(FrameError):
     """The store refuses the URL (403, bad signature). Ambiguous, so a fresh URL is tried once."""
 
     reason = "url_refused"
+    mints_again = True
     retryable = True
     tries = 2
 
@@ -263,6 +266,7 @@ class ObjectMissingError(FrameError):
     """The store has no such object. A fresh URL is tried once."""
 
     reason = "object_missing"
+    mints_again = True
     retryable = True
     tries = 2
 

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 6
     backoff_base: PositiveFloat = 0.5
     backoff_cap: PositiveFloat = 30.0
-    retry_after_cap: PositiveFloat = 120.0
+    retry_after_cap: PositiveFloat = 60.0
     outage_patience: PositiveFloat = 45.0
     grace_period: Annotated[float, Field(ge=0)] = 20.0
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from mirror.errors import ServiceUnavailableError
 from mirror.store import PendingFrame
 from mirror.sync.delays import DelayQueue
 from mirror.sync.hosts import Host
@@ -70,14 +71,14 @@ class Feeder:
         budget: RetryBudget,
         hosts: tuple[Host, Host],
         wake: asyncio.Event,
-        stop: Stop,
+        surroundings: tuple[Stop, float],
     ) -> None:
         self._fresh = fresh
         self._delays = delays
         self._budget = budget
         self._hosts = hosts
         self._wake = wake
-        self._stop = stop
+        self._stop, self._patience = surroundings
 
     async def next(self, idle: Callable[[], bool]) -> Work | None:
         """The next work; None when there is nothing more and `idle()` says nothing can come back.
@@ -100,6 +101,11 @@ class Feeder:
         """Seconds until something may go out; 0 or less: now."""
         for host in self._hosts:
             host.check()
+        if self._budget.spent(now, self._patience):
+            raise ServiceUnavailableError(
+                "The platform sends nothing usable any more, and the retry budget is spent. What is"
+                " mirrored so far is safe; running the same command again resumes."
+            )
         paused = [host.breaker.until_probe(now) for host in self._hosts if host.breaker.open]
         return max(paused, default=0.0)
 
@@ -127,6 +133,7 @@ class Feeder:
     def _sent(self, work: Work, *, probing: bool) -> Work:
         work.retry = False
         work.probe = probing
+        work.since = work.since or asyncio.get_running_loop().time()
         for host in self._hosts:
             if host.breaker.open:
                 host.probed()

@@ -29,7 +29,7 @@ class Host:
         self, hop: HostHop, settings: Settings, events: Events, clock: Callable[[], float]
     ) -> None:
         self.hop = hop
-        self.breaker = Breaker(settings.outage_patience)
+        self.breaker = Breaker(settings.outage_patience, settings.retry_after_cap)
         self.gate = Gate(AdaptiveLimit(settings.concurrency), self._moved)
         self._retry_after_cap = settings.retry_after_cap
         self._events = events

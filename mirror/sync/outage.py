@@ -20,11 +20,13 @@ LAST_PROBE = 15.0
 class Breaker:
     """The state of one host. All times are seconds on one monotonic clock."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, longest_wait: float) -> None:
+        self.answered_at = -math.inf
         self._patience = patience
+        self._longest_wait = longest_wait
+        self._excused_until = -math.inf
         self._failing: set[int] = set()
         self._failing_since = math.inf
-        self._answered_at = -math.inf
         self._probe_at = math.inf
         self._interval = FIRST_PROBE
 
@@ -39,10 +41,11 @@ class Breaker:
     def answered(self, now: float) -> bool:
         """A useful answer came. True where this closed the breaker."""
         was_open = self.open
-        self._answered_at = now
+        self.answered_at = now
         if self._failing:
             self._failing.clear()
         self._failing_since = self._probe_at = math.inf
+        self._excused_until = -math.inf
         self._interval = FIRST_PROBE
         return was_open
 
@@ -51,6 +54,7 @@ class Breaker:
     ) -> bool:
         """No useful answer for `frame`. True where this opened the breaker."""
         self._failing_since = min(self._failing_since, now)
+        self._excuse(now, retry_after)
         if self.open:
             self._probe_at = max(self._probe_at, now + (retry_after or 0.0))
             return False
@@ -65,10 +69,6 @@ class Breaker:
         self._failing_since = min(self._failing_since, now)
         self._probe_at = now + max(self._interval, retry_after or 0.0)
 
-    def silent(self, now: float) -> bool:
-        """Whether no useful answer came within the patience before `now`."""
-        return now - self._answered_at > self._patience
-
     def until_probe(self, now: float) -> float:
         """Seconds to the next probe; 0 or less: it is due."""
         return self._probe_at - now
@@ -80,5 +80,14 @@ class Breaker:
         return self._interval
 
     def spent(self, now: float) -> bool:
-        """Whether the host has been failing for longer than the patience."""
-        return self.open and now - self._failing_since >= self._patience
+        """Whether the host has been failing for longer than the patience.
+
+        Time that the host asked us to wait does not count, up to the longest wait in all.
+        """
+        since = max(self._failing_since, self._excused_until)
+        return self.open and now - since >= self._patience
+
+    def _excuse(self, now: float, retry_after: float | None) -> None:
+        if retry_after is not None:
+            longest = self._failing_since + self._longest_wait
+            self._excused_until = max(self._excused_until, min(now + retry_after, longest))

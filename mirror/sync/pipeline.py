@@ -65,7 +65,12 @@ class Pipeline:
         )
         self._fresh = Fresh(self._load_page, self._wake.set)
         self._feeder = Feeder(
-            self._fresh, self._delays, self._budget, self._hosts, self._wake, around.stop
+            self._fresh,
+            self._delays,
+            self._budget,
+            self._hosts,
+            self._wake,
+            (around.stop, settings.outage_patience),
         )
 
     def __repr__(self) -> str:
@@ -114,6 +119,7 @@ class Pipeline:
 
     async def _next(self) -> Work | None:
         async with self._turn:
+            await self._saver.wait_for_room()
             work = await self._feeder.next(self._idle)
             if work is not None:
                 self._works[work.frame.row] = work
@@ -157,7 +163,7 @@ class Pipeline:
     def recorded(self, written: Written) -> None:
         """A frame is durable and in the ledger."""
         work = self._works.pop(written.frame.row)
-        self._budget.succeed(work.borrowed)
+        self._budget.succeed(work.borrowed, self._clock())
         self._wake.set()
 
     def refused(self, refused: Refused) -> None:
@@ -179,7 +185,7 @@ class Pipeline:
             attempts = work.frame.attempts + work.attempts
             self._saver.fail(Failure(work.frame, error.reason, error.detail, attempts))
             return
-        work.retry = True
+        work.retry = not error.mints_again
         self._delays.put(work, self._clock() + decision.delay)
         self._around.events.emit(
             RetryScheduled(
@@ -201,7 +207,14 @@ class Pipeline:
             return self._policy.wait(error, work.attempts)
         work.charge(error)
         decision = self._policy.decide(error, work)
-        if decision is None and error.host_fault and host.breaker.silent(self._clock()):
+        if decision is None and self._blames_host(work, error, host):
             host.trip(error)
             return self._policy.wait(error, work.attempts)
         return decision
+
+    @staticmethod
+    def _blames_host(work: Work, error: FrameError, host: Host) -> bool:
+        """Whether a frame whose attempts are used up says more about the host than about itself:
+        nobody else got a useful answer since, and no former run found the frame to fail."""
+        others = host.breaker.answered_at >= work.since
+        return error.host_fault and not others and not work.frame.attempts

@@ -45,12 +45,15 @@ def check_selection(exports: Sequence[ExportFile], selection: Selection) -> None
 def ask(ledger: Ledger, exports: Sequence[ExportFile], request: SyncRequest) -> list[ExportEntry]:
     """Ingest what is new and mark in the ledger what this run asks for."""
     entries = [_ingest(ledger, export) for export in exports]
+    limit = request.limit if request.retry_failed is None else None
     if request.selection.everything:
-        ledger.ask_exports([export.sha256 for export in exports], request.limit)
+        ledger.ask_exports([export.sha256 for export in exports], limit)
     else:
-        ledger.ask_frames(select_frames(exports, request.selection), request.limit)
+        ledger.ask_frames(select_frames(exports, request.selection), limit)
     if request.retry_failed is not None:
         ledger.keep_failed(None if request.retry_failed == "*" else request.retry_failed)
+        if request.limit is not None:
+            ledger.keep_first(request.limit)
     ledger.forget(ledger.missing())
     return entries
 

@@ -39,7 +39,9 @@ class _Count:
 
     def _take(self, group: SequenceFrames) -> None:
         limit = self._request.limit
-        ids = group.frame_ids if limit is None else group.frame_ids[: limit - self._total]
+        ids = group.frame_ids
+        if self._request.retry_failed is None and limit is not None:
+            ids = ids[: limit - self._total]
         if self._reader is None:
             self._total += len(ids) if self._request.retry_failed is None else 0
             return
@@ -56,6 +58,7 @@ class _Count:
         else:
             wanted = self._request.retry_failed
             self._total += sum(wanted in {"*", reason} for reason in failed)
+            self._total = self._total if limit is None else min(self._total, limit)
 
     def _there(self, group: SequenceFrames, frame_id: str) -> bool:
         """Whether the file of a recorded frame is there, as a run would find by its name."""

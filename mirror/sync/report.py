@@ -1,7 +1,7 @@
 """The run report: what `--json` prints and `DEST/.mirror/report.json` keeps.
 
-Its fields are an interface (`docs/report.md`). Counts of frames come from the ledger, so that the
-report says what is recorded, not what was hoped for; counts of requests come from the events.
+Its fields are an interface (`docs/report.md`). Frames, counted and failed, come from the ledger, so
+that the report says what is recorded, not what was hoped for; requests come from the events.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from mirror.errors import ExitCode, MirrorError
 from mirror.events import (
     Event,
     FileSetAside,
-    FrameFailed,
     GroupCommitted,
     LoggedIn,
     RequestFinished,
     RetryScheduled,
 )
+from mirror.store import Failure
 
 Outcome = Literal["complete", "partial", "interrupted", "failed"]
 MOST_FAILURES = 100
@@ -94,16 +94,14 @@ def encode_report(report: RunReport) -> bytes:
 
 @dataclass(slots=True)
 class Happened:
-    """A listener that keeps what the report needs. Memory: at most `MOST_FAILURES` failures."""
+    """A listener that keeps what the report needs and the ledger does not hold."""
 
     mirrored: int = 0
     adopted: int = 0
     size: int = 0
     retries: int = 0
     logins: int = 0
-    failed: int = 0
     requests: dict[str, int] = field(default_factory=dict)
-    failures: list[FailureEntry] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
@@ -119,22 +117,14 @@ class Happened:
                 self.retries += 1
             case LoggedIn():
                 self.logins += 1
-            case FrameFailed():
-                self._failed(event)
             case FileSetAside():
                 if len(self.set_aside) < MOST_FAILURES:
                     self.set_aside.append(event.kept_at)
 
-    def _failed(self, event: FrameFailed) -> None:
-        self.failed += 1
-        if len(self.failures) < MOST_FAILURES:
-            self.failures.append(
-                FailureEntry(*event.ref, event.reason, event.detail, event.attempts)
-            )
-
     def report(
         self,
         totals: FrameTotals,
+        failures: Sequence[Failure],
         exports: Sequence[ExportEntry],
         destination: str,
         seconds: float,
@@ -153,7 +143,10 @@ class Happened:
             ),
             retries=self.retries,
             logins=self.logins,
-            failures=self.failures,
+            failures=[
+                FailureEntry(*failure.frame.ref, failure.reason, failure.detail, failure.attempts)
+                for failure in failures
+            ],
             failures_total=totals.failed,
             exports=list(exports),
             destination=destination,

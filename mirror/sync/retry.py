@@ -21,7 +21,8 @@ class Work:
     """A frame on its way through the pipeline, with what its attempts came to in this run.
 
     `attempts` counts those charged to the frame; `borrowed` the tokens its retries took. `hop` is
-    where it was last. `probe`: it goes out although a host is paused.
+    where it was last. `since`: when it first went out (seconds, monotonic). `retry`: going out
+    again takes a token. `probe`: it goes out although a host is paused.
     """
 
     frame: PendingFrame
@@ -29,6 +30,7 @@ class Work:
     reasons: dict[str, int] = field(default_factory=dict)
     borrowed: int = 0
     hop: Literal["resolve", "download", "write"] = "resolve"
+    since: float = 0.0
     retry: bool = False
     probe: bool = False
 
@@ -77,7 +79,8 @@ class RetryBudget:
     """A token bucket that bounds the load retries add, as botocore's standard mode has it.
 
     A retry takes a token; a frame that arrives gives back what its retries took and a bit more, so
-    only what fails drains the bucket. A slow trickle keeps an empty bucket from stopping a run.
+    only what fails drains the bucket. A slow trickle keeps an empty bucket from stopping a run; one
+    that stays empty while nothing arrives shows that going on is of no use.
     """
 
     SUCCESS = 0.5
@@ -85,8 +88,9 @@ class RetryBudget:
     """Tokens a second."""
 
     def __init__(self, capacity: float, now: float) -> None:
+        self._refused = False
         self._capacity = self._tokens = capacity
-        self._now = now
+        self._now = self._arrived_at = now
 
     def __repr__(self) -> str:
         return f"<RetryBudget {self._tokens:.0f} of {self._capacity:.0f}>"
@@ -96,13 +100,20 @@ class RetryBudget:
         self._put((now - self._now) * self.TRICKLE)
         self._now = now
         if self._tokens < 1:
+            self._refused = True
             return False
         self._tokens -= 1
         return True
 
-    def succeed(self, borrowed: int) -> None:
+    def succeed(self, borrowed: int, now: float) -> None:
         """A frame arrived that had taken `borrowed` tokens."""
         self._put(borrowed + self.SUCCESS)
+        self._arrived_at = now
+        self._refused = False
+
+    def spent(self, now: float, patience: float) -> bool:
+        """Whether a retry was refused and nothing arrived for `patience` seconds."""
+        return self._refused and now - self._arrived_at >= patience
 
     def _put(self, tokens: float) -> None:
         self._tokens = min(self._capacity, self._tokens + tokens)

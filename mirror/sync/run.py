@@ -8,7 +8,6 @@ ends with exit code 0 has read from the ledger that every frame asked for is rec
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from mirror.settings import Settings
 from mirror.store import (
     Committer,
     Destination,
+    Failure,
     FrameCounts,
     FrameWriter,
     Layout,
@@ -31,7 +31,14 @@ from mirror.store import (
 )
 from mirror.sync.pipeline import Pipeline, Surroundings
 from mirror.sync.plan import ask, check_exports, check_selection
-from mirror.sync.report import ExportEntry, FrameTotals, Happened, RunReport, encode_report
+from mirror.sync.report import (
+    MOST_FAILURES,
+    ExportEntry,
+    FrameTotals,
+    Happened,
+    RunReport,
+    encode_report,
+)
 from mirror.sync.request import SyncRequest
 from mirror.sync.saving import Disk
 from mirror.sync.stop import Stop
@@ -97,6 +104,7 @@ class _Run:
         self._happened = Happened()
         self._entries: list[ExportEntry] = []
         self._totals = FrameTotals()
+        self._failures: list[Failure] = []
 
     async def go(self, exports: Sequence[ExportFile]) -> RunReport:
         """Plan, fetch, report. The report is kept at the destination, too."""
@@ -104,25 +112,29 @@ class _Run:
         started = time.monotonic()
         error: MirrorError | None = None
         try:
-            with contextlib.closing(
-                await asyncio.to_thread(Ledger.open, self._destination)
-            ) as ledger:
+            with await asyncio.to_thread(Ledger.open, self._destination) as ledger:
                 if ledger.recovered:
                     self._events.emit(LedgerRebuilt(ledger.recovered))
                 await self._mirror(ledger, exports)
         except RunError as ended:
             error = ended
-        report = self._happened.report(
+        report = self._report(started, error)
+        try:
+            self._destination.write_state("report.json", encode_report(report))
+        except RunError as unwritten:
+            report = self._report(started, error or unwritten)
+        self._events.emit(RunFinished(report.outcome, report.exit_code))
+        return report
+
+    def _report(self, started: float, error: MirrorError | None) -> RunReport:
+        return self._happened.report(
             self._totals,
+            self._failures,
             self._entries,
             str(self._request.destination),
             time.monotonic() - started,
             error,
         )
-        with contextlib.suppress(RunError) if error else contextlib.nullcontext():
-            self._destination.write_state("report.json", encode_report(report))
-        self._events.emit(RunFinished(report.outcome, report.exit_code))
-        return report
 
     async def _mirror(self, ledger: Ledger, exports: Sequence[ExportFile]) -> None:
         committer = Committer(self._destination, ledger)
@@ -137,6 +149,7 @@ class _Run:
                     await self._fetch(disk)
             finally:
                 self._totals = self._count(await disk.commit(ledger.counts))
+                self._failures = await disk.commit(ledger.failures, MOST_FAILURES)
         if self._stop.requested and self._totals.failed + self._totals.pending:
             raise InterruptedRunError(
                 f"Interrupted by {self._stop.cause}: {self._totals.pending} frames are pending."

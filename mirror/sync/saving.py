@@ -1,8 +1,8 @@
 """From bodies to recorded frames: batches on a few threads, commit groups on one of their own.
 
-Invariants: a batch is a share of whatever has arrived; at most `commit_frames` frames are written
-but not recorded; the ledger is touched on the committing thread alone. What becomes of a frame that
-could not be kept is decided by the `settle` callbacks, not here.
+Invariants: a batch is a share of whatever has arrived; intake waits while as many frames are here
+and not recorded as may be uncommitted; the ledger is touched on the committing thread alone. What
+becomes of a frame that could not be kept is decided by the `settle` callbacks, not here.
 """
 
 from __future__ import annotations
@@ -105,6 +105,12 @@ class Saver:
         """Frames that are here and not recorded yet."""
         return len(self._bodies) + self._uncommitted
 
+    async def wait_for_room(self) -> None:
+        """Until fewer frames are here than may be uncommitted: a kill costs no more than those."""
+        while self.holding >= self._most_uncommitted:
+            self._room.clear()
+            await self._room.wait()
+
     def put(self, body: Body | StreamedBody, reserved: int) -> None:
         """Take a body; `reserved` bytes of memory are given back once it is on disk."""
         self._bodies.append((body, reserved))
@@ -148,7 +154,7 @@ class Saver:
     async def _write_batches(self) -> None:
         while True:
             while self._bodies:
-                await self._wait_for_room()
+                await self._wait_for_place()
                 if self._bodies:  # another writer may have taken them meanwhile
                     await self._write_batch()
             if self._closed:
@@ -156,7 +162,7 @@ class Saver:
             self._arrived.clear()
             await self._arrived.wait()
 
-    async def _wait_for_room(self) -> None:
+    async def _wait_for_place(self) -> None:
         while self._uncommitted >= self._most_uncommitted:
             self._room.clear()
             await self._room.wait()
@@ -191,6 +197,15 @@ class Saver:
             await self._commit_group()
 
     async def _commit_group(self) -> None:
+        """Commit what has gathered. Once begun it is told to its end, also when cancelled."""
+        committing = asyncio.ensure_future(self._commit_now())
+        try:
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            await asyncio.wait({committing})
+            raise
+
+    async def _commit_now(self) -> None:
         group, self._group = self._group, CommitGroup()
         started = self._now()
         result = await self._disk.commit(self._disk.committer.commit, group.written, group.failures)

@@ -3,24 +3,30 @@
 import asyncio
 import errno
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mirror.errors import (
     ConnectionFailedError,
     CredentialsError,
+    DestinationError,
     ForbiddenError,
     FrameError,
     NotPngError,
+    ObjectMissingError,
     ServerFaultError,
     ThrottledError,
+    TimedOutError,
     TruncatedError,
     UsageError,
 )
 from mirror.events import (
     FileSetAside,
     FrameFailed,
+    GroupCommitted,
     HostPaused,
     LedgerRebuilt,
     RetryScheduled,
@@ -28,7 +34,10 @@ from mirror.events import (
     Stopping,
 )
 from mirror.export import Selection
+from mirror.store import Committer, Destination
 from mirror.sync.budget import RateLimit
+from mirror.sync.rehearsal import rehearse
+from mirror.sync.request import SyncRequest
 from tests.integration.sync_kit import FakeRemote, Run, png, quick, write_export
 
 FRAMES = [f"l{i:03}" if i % 4 == 0 else f"f{i:03}" for i in range(40)]
@@ -437,3 +446,113 @@ async def test_fault_43_a_full_disk_ends_the_run_and_leaves_no_temporary(
     assert leftovers(dest) == []
     healed = await Run(FakeRemote()).sync(monkeypatch, export, dest)
     assert healed.outcome == "complete"
+
+
+async def test_the_refetch_bound_holds_for_frames_of_any_size(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes its time: intake waits for it, whatever memory there is."""
+    most = 0
+
+    def commit(self: Committer, *group: Any) -> Any:
+        nonlocal most
+        time.sleep(0.02)
+        done = sum(isinstance(event, GroupCommitted) for event in run.events) * 2
+        most = max(most, run.remote.count("download") - done)
+        return committed(self, *group)
+
+    committed = Committer.commit
+    monkeypatch.setattr(Committer, "commit", commit)
+    run = Run(FakeRemote())
+    report = await run.sync(monkeypatch, export, dest, quick(commit_frames=4, concurrency=4))
+    assert report.outcome == "complete"
+    # uncommitted, in flight, and the group whose event is still on its way
+    assert most <= 4 + 4 + 2
+
+
+async def test_a_frame_that_hangs_at_the_end_is_its_own_fault(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(hop: str, frame: str, _: int) -> FrameError | None:
+        hangs = hop == "download" and frame == "f039"
+        return TimedOutError("no byte in time.") if hangs else None
+
+    settings = quick(outage_patience=0.01)
+    for _ in range(2):  # the second run has nothing else to ask for
+        report = await Run(FakeRemote(script=script)).sync(monkeypatch, export, dest, settings)
+        assert (report.outcome, report.frames.failed) == ("partial", 1)
+        assert [failure.reason for failure in report.failures] == ["timeout"]
+
+
+async def test_fault_32_bodies_that_are_all_cut_end_the_run(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No outage by the rules, but nothing arrives and the retry budget is spent."""
+    monkeypatch.setattr("mirror.sync.pipeline.RETRY_CAPACITY", 4)
+
+    def script(hop: str, *_: object) -> FrameError | None:
+        return TruncatedError("cut.") if hop == "download" else None
+
+    run = Run(FakeRemote(script=script))
+    report = await run.sync(monkeypatch, export, dest, quick(concurrency=2))
+    assert (report.outcome, report.exit_code) == ("failed", 69)
+    assert run.remote.count("download") <= 40 * 1.2
+
+
+async def test_fault_30_missing_objects_cost_no_retry_budget(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirror.sync.pipeline.RETRY_CAPACITY", 0)
+
+    def script(hop: str, frame: str, _: int) -> FrameError | None:
+        return ObjectMissingError("gone.") if hop == "download" and frame[0] == "l" else None
+
+    run = Run(FakeRemote(script=script))
+    report = await asyncio.wait_for(run.sync(monkeypatch, export, dest, quick(concurrency=1)), 20)
+    assert (report.outcome, report.frames.failed, report.retries) == ("partial", 10, 10)
+
+
+async def test_retry_failed_narrows_before_the_limit_applies(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(_: str, frame: str, __: int) -> FrameError | None:
+        return ForbiddenError("no") if int(frame[1:]) >= 30 else None
+
+    await Run(FakeRemote(script=script)).sync(monkeypatch, export, dest)
+    report = await Run(FakeRemote()).sync(monkeypatch, export, dest, retry_failed="*", limit=3)
+    assert (report.frames.total, report.frames.mirrored) == (3, 3)
+    asked = SyncRequest((export,), dest, limit=4, retry_failed="*")
+    assert rehearse(asked, quick()).frames.total == 4
+
+
+async def test_failures_of_a_former_run_are_listed_when_this_one_ends_early(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(_: str, frame: str, __: int) -> FrameError | None:
+        return ForbiddenError("no") if int(frame[1:]) >= 30 else None
+
+    await Run(FakeRemote(script=script)).sync(monkeypatch, export, dest)
+    dead = Run(FakeRemote(script=lambda *_: ConnectionFailedError("refused.")))
+    report = await dead.sync(monkeypatch, export, dest)
+    assert report.exit_code == 69
+    assert report.failures_total == len(report.failures) == report.frames.failed == 10
+
+
+async def test_a_report_that_cant_be_kept_is_given_all_the_same(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise DestinationError("the disk fails.")
+
+    monkeypatch.setattr(Destination, "write_state", refuse)
+    report = await Run(FakeRemote()).sync(monkeypatch, export, dest)
+    assert (report.exit_code, report.frames.mirrored) == (74, 40)
+
+
+async def test_a_dry_run_sees_a_file_that_is_gone(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Run(FakeRemote()).sync(monkeypatch, export, dest)
+    (dest / "b" / f"{FRAMES[30]}.png").unlink()
+    totals = rehearse(SyncRequest((export,), dest), quick()).frames
+    assert (totals.already_mirrored, totals.pending) == (39, 1)

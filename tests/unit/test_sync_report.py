@@ -11,8 +11,9 @@ from mirror.errors import (
     MirrorError,
     ServiceUnavailableError,
 )
-from mirror.events import FrameFailed, GroupCommitted, LoggedIn, RequestFinished, RetryScheduled
+from mirror.events import GroupCommitted, LoggedIn, RequestFinished, RetryScheduled
 from mirror.frames import FrameRef
+from mirror.store import Failure, PendingFrame
 from mirror.sync.report import FrameTotals, Happened, conclude, encode_report, report_failure
 
 
@@ -46,11 +47,13 @@ def test_the_report_adds_up_the_events() -> None:
         RequestFinished("download", "200", 0.1),
         RetryScheduled(ref, "resolve", "server_error", "500", 1, 0.5),
         GroupCommitted(mirrored=1, adopted=2, size=77, seconds=0.1),
-        *[FrameFailed(ref, "forbidden", "no", 1)] * 150,
     ):
         happened(event)
+    failures = [Failure(PendingFrame(1, ref, 0), "forbidden", "no", 1)]
     totals = FrameTotals(total=153, mirrored=1, already_mirrored=2, failed=150)
-    report = json.loads(encode_report(happened.report(totals, [], "frames", 1.23456, None)))
+    report = json.loads(
+        encode_report(happened.report(totals, failures, [], "frames", 1.23456, None))
+    )
     assert report["outcome"] == "partial"
     assert report["exit_code"] == 1
     assert report["frames"] == {
@@ -66,7 +69,7 @@ def test_the_report_adds_up_the_events() -> None:
     assert report["retries"] == 1
     assert report["logins"] == 1
     assert report["failures_total"] == 150
-    assert len(report["failures"]) == 100
+    assert len(report["failures"]) == 1
     assert report["failures"][0] == {
         "workspace_id": "w",
         "root_id": "r",
