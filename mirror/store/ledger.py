@@ -16,11 +16,12 @@ from typing import Self
 from mirror.errors import LedgerError
 from mirror.export import SequenceFrames
 from mirror.frames import FrameRef
+from mirror.store.damage import translated
 from mirror.store.destination import Destination
 from mirror.store.ingest import ingest
 from mirror.store.missing import Missing
 from mirror.store.opening import open_ledger
-from mirror.store.schema import NAME, transaction, translated
+from mirror.store.schema import NAME, transaction
 from mirror.store.trouble import destination_error
 from mirror.store.values import (
     ExportRecord,

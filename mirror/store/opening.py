@@ -8,14 +8,9 @@ import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from mirror.store.damage import DamagedLedgerError, damaged, translated
 from mirror.store.destination import TEMPORARIES, Destination
-from mirror.store.schema import (
-    NAME,
-    DamagedLedgerError,
-    make_file,
-    open_database,
-    translated,
-)
+from mirror.store.schema import NAME, make_file, open_database
 
 
 def open_ledger(destination: Destination) -> tuple[sqlite3.Connection, str | None]:
@@ -37,7 +32,7 @@ def _open(destination: Destination) -> sqlite3.Connection:
     path = destination.state / NAME
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise DamagedLedgerError(f"{str(path)!r} is no file.")
+            raise damaged(path)
     make_file(path, destination.layout.file_mode)
     db = open_database(path, destination.layout.template)
     try:

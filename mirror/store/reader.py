@@ -19,13 +19,9 @@ from urllib.parse import quote
 
 from mirror.errors import DestinationError
 from mirror.frames import FrameRef
+from mirror.store.damage import DamagedLedgerError, damaged, translated, translated_opening
 from mirror.store.layout import STATE
-from mirror.store.schema import (
-    NAME,
-    DamagedLedgerError,
-    check_version,
-    translated,
-)
+from mirror.store.schema import NAME, check_tables
 from mirror.store.values import Failure, FrameCounts, FrameState, PendingFrame
 
 REPORT = "report.json"
@@ -123,14 +119,14 @@ class LedgerReader:
             )
         # without a WAL nobody writes, and nothing needs to be made to read
         mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
-        with translated(path):
+        with translated_opening(path):
             db = sqlite3.connect(
                 f"file:{quote(str(path))}?{mode}", uri=True, timeout=10, isolation_level=None
             )
             try:
                 db.execute("PRAGMA query_only = ON")
                 db.execute("PRAGMA temp_store = MEMORY")
-                check_version(db, path)
+                check_tables(db, path)
             except BaseException:
                 db.close()
                 raise
@@ -165,7 +161,10 @@ class LedgerReader:
         """State, and reason of the failed, of each frame of one (workspace, root), by frame id."""
         with translated(self._path):
             rows = self._db.execute(_STATES, (root_id, workspace_id)).fetchall()
-        return {frame_id: (FrameState(state), reason) for frame_id, state, reason in rows}
+        try:
+            return {frame_id: (FrameState(state), reason) for frame_id, state, reason in rows}
+        except ValueError:  # nothing was checked but the tables
+            raise damaged(self._path) from None
 
     def failures(self) -> Iterator[Failure]:
         """Every frame that has failed, one by one, by row."""

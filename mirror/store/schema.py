@@ -1,7 +1,8 @@
 """The ledger's tables, and a connection to them. Documented in `docs/ledger.md`.
 
 Invariants: what is committed is durable (WAL, `synchronous=FULL`); an ingest or a commit is one
-transaction; errors of SQLite leave here as `LedgerError` and never as themselves. No URL, no token.
+transaction; a ledger is used only when its tables are ours to the letter and its content is whole.
+No URL, no token. What SQLite's errors mean is in `damage.py`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from mirror.errors import ConfigurationError, LedgerError
+from mirror.store.damage import damaged, translated_opening
 
 NAME = "ledger.sqlite3"
 VERSION = 1
@@ -60,39 +63,14 @@ CREATE TABLE export_frames (
 ) WITHOUT ROWID;
 CREATE INDEX failed_frames ON frames (id) WHERE state = 2;
 """
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-class DamagedLedgerError(LedgerError):
-    """The file is no ledger, or a broken one."""
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors, around the call and the iteration, as ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _ledger_error(path, error) from None
-
-
-def _ledger_error(path: Path, error: sqlite3.Error) -> LedgerError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    where = f"The ledger {str(path)!r}"
-    if code in _DAMAGED:
-        return DamagedLedgerError(
-            f"{where} is damaged: run again; if that does not help, move it away: a new one is"
-            " made from the exports and the files."
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return LedgerError(f"{where} can't grow, the disk is full: make room and run again.")
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return LedgerError(f"{where} is locked by another program: close it and run again.")
-    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
-        return LedgerError(f"{where} can't be written: make it writable and run again.")
-    # SQLite's own words hold no data of ours, but for constraint errors, which are bugs
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return LedgerError(f"{where} can't be used ({name}): check the disk and run again.")
+_NEWER = range(VERSION + 1, 1000)
+"""Versions that a newer mirror may have written; what lies beyond is a broken header."""
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
+# every text that a run reads and no index holds twice; SQLite itself never decodes it
+_TEXTS = """
+SELECT path, ingested_at FROM exports UNION ALL
+SELECT reason, detail FROM frames INDEXED BY failed_frames WHERE state = 2
+"""
 
 
 def open_database(path: Path, template: str) -> sqlite3.Connection:
@@ -101,7 +79,7 @@ def open_database(path: Path, template: str) -> sqlite3.Connection:
     Raises `DamagedLedgerError`, `LedgerError` for a newer schema and for what the disk says, and
     `ConfigurationError` where the frames are laid out by another template.
     """
-    with translated(path):
+    with translated_opening(path):
         # one thread at a time uses it, and that thread is not always the one that opened it
         db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         try:
@@ -121,33 +99,61 @@ def _prepare(db: sqlite3.Connection, path: Path, template: str) -> None:
     version = pragma(db, "user_version")
     if version == 0 and not pragma(db, "application_id") and not pragma(db, "schema_version"):
         with transaction(db):
-            for statement in TABLES.split(";\n"):
-                db.execute(statement)
-            db.execute("INSERT INTO about VALUES ('template', ?)", (template,))
+            _make_tables(db)
+            about = [("template", template), ("template_sha256", _digest(template))]
+            db.executemany("INSERT INTO about VALUES (?, ?)", about)
             db.execute(f"PRAGMA application_id = {APPLICATION}")
             db.execute(f"PRAGMA user_version = {VERSION}")
         return
-    check_version(db, path)
-    if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise DamagedLedgerError(f"The ledger {str(path)!r} is damaged.")
-    ours = db.execute("SELECT value FROM about WHERE name = 'template'").fetchone()
-    if ours[0] != template:
-        raise ConfigurationError(
-            f"The frames of this destination are laid out as {ours[0]!r}, but path_template is"
-            f" {template!r}: set it to the former, or choose another destination."
-        )
+    check_tables(db, path)
+    if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+        raise damaged(path)
+    for _ in db.execute(_TEXTS):
+        pass
+    db.execute("DELETE FROM about WHERE 0")  # a broken header can make it read-only
+    _check_template(dict(db.execute("SELECT name, value FROM about").fetchall()), path, template)
 
 
-def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Raises `DamagedLedgerError` for a foreign file, `LedgerError` for a newer schema."""
-    if pragma(db, "application_id") != APPLICATION:
-        raise DamagedLedgerError(f"{str(path)!r} is no ledger of mirror.")
+def _check_template(about: dict[str, str], path: Path, template: str) -> None:
+    ours = about.get("template")
+    if ours == template:
+        return
+    if ours is None or about.get("template_sha256") != _digest(ours):
+        raise damaged(path)
+    raise ConfigurationError(
+        f"The frames of this destination are laid out as {ours!r}, but path_template is"
+        f" {template!r}: set it to the former, or choose another destination."
+    )
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def check_tables(db: sqlite3.Connection, path: Path) -> None:
+    """Raises `DamagedLedgerError` for a foreign or broken file, `LedgerError` for a newer schema.
+
+    A newer version has other tables than ours, or its number is what is broken.
+    """
     version = pragma(db, "user_version")
-    if version != VERSION:
+    found = set(db.execute(_SCHEMA).fetchall())
+    with closing(sqlite3.connect(":memory:")) as model:
+        _make_tables(model)
+        ours = found == set(model.execute(_SCHEMA).fetchall())
+    if pragma(db, "application_id") != APPLICATION:
+        raise damaged(path)
+    if version in _NEWER and not ours:
         raise LedgerError(
             f"The ledger {str(path)!r} has version {version}, and this mirror knows {VERSION}:"
             " use the newer mirror."
         )
+    if version != VERSION or not ours:
+        raise damaged(path)
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    for statement in TABLES.split(";\n"):
+        db.execute(statement)
 
 
 def pragma(db: sqlite3.Connection, name: str) -> int:

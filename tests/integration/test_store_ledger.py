@@ -352,6 +352,7 @@ def test_a_newer_ledger_is_refused_and_kept(tmp_path: Path) -> None:
     with store(tmp_path):
         pass
     db = sqlite3.connect(tmp_path / ".mirror/ledger.sqlite3")
+    db.execute("ALTER TABLE frames ADD COLUMN colour TEXT")
     db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(LedgerError, match="version 99") as caught, store(tmp_path):
@@ -388,7 +389,9 @@ def test_a_ledger_that_cant_be_opened_is_not_set_aside(
     with Destination.open(tmp_path, Layout()) as destination:
 
         def unable(*_: object, **__: object) -> None:
-            raise sqlite3.OperationalError("unable to open")
+            error = sqlite3.OperationalError("unable to open")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise error
 
         monkeypatch.setattr(sqlite3, "connect", unable)
         with pytest.raises(LedgerError, match="check the disk"):
