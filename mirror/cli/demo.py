@@ -12,7 +12,7 @@ import typer
 
 from mirror.cli.output import print_report
 from mirror.cli.running import run_visibly
-from mirror.cli.shell import Shell
+from mirror.cli.shell import Shell, folder
 from mirror.errors import DestinationError
 from mirror.simulator import Behaviour, Dataset, DatasetSpec, Fault, FaultPlan, Simulator
 from mirror.sync.report import RunReport
@@ -33,7 +33,8 @@ FAULTS = FaultPlan(
 def demo(
     shell: Shell,
     dest: Annotated[
-        Path, typer.Option("--dest", metavar="DIR", help="Where the demo's frames go.")
+        Path,
+        typer.Option("--dest", metavar="DIR", parser=folder, help="Where the demo's frames go."),
     ] = Path("mirror-demo"),
 ) -> None:
     """Show the whole job: no account, no network, nothing to prepare.

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from mirror.cli.shell import Shell
+from mirror.cli.shell import Shell, folder
 from mirror.doctor import Check, examine, misconfigured
 from mirror.errors import ConfigurationError, ExitCode
 from mirror.observe.text import printable
@@ -31,7 +31,9 @@ def doctor(
     ] = None,
     dest: Annotated[
         Path | None,
-        typer.Option("--dest", metavar="DEST", help="Check this destination's disk."),
+        typer.Option(
+            "--dest", metavar="DEST", parser=folder, help="Check this destination's disk."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

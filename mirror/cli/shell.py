@@ -92,11 +92,21 @@ _COMMON: dict[str, Any] = {
 }
 
 
-def folder(text: str) -> Path:
+def folder(given: str | Path) -> Path:
     """A folder's path. An empty one is a slip (an unset variable), not the current folder."""
+    text = str(given)
     if not text.strip():
         raise typer.BadParameter("the path is empty; '.' is the current folder")
-    return Path(text)
+    return writable(text)
+
+
+def writable(given: str | Path) -> Path:
+    """The path of something to be written: named in messages and reports, so it must be text."""
+    try:
+        str(given).encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter(f"{str(given)!a} is not UTF-8; give another name") from None
+    return Path(given)
 
 
 def register(app: typer.Typer, command: Callable[..., None]) -> None:

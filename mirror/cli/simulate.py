@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mirror.cli.shell import Shell
+from mirror.cli.shell import Shell, writable
 from mirror.errors import UsageError
 from mirror.simulator import (
     Behaviour,
@@ -51,7 +51,12 @@ def simulate(
     ] = 1,
     export: Annotated[
         Path | None,
-        typer.Option("--export", metavar="FILE", help="Write the export of these frames here."),
+        typer.Option(
+            "--export",
+            metavar="FILE",
+            parser=writable,
+            help="Write the export of these frames here.",
+        ),
     ] = None,
     plan: Annotated[
         Path | None,

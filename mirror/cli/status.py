@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from mirror.cli.shell import Shell
+from mirror.cli.shell import Shell, folder
 from mirror.cli.tables import Section, print_sections
 from mirror.errors import ExitCode
 from mirror.observe.phrases import size
@@ -30,7 +30,10 @@ _MOST_SEQUENCES = 20
 
 def status(
     _: Shell,
-    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The folder that the frames go to.")],
+    dest: Annotated[
+        Path,
+        typer.Argument(metavar="DEST", parser=folder, help="The folder that the frames go to."),
+    ],
     failures: Annotated[
         bool, typer.Option("--failures", help="List every frame that has failed, a line each.")
     ] = False,

@@ -12,7 +12,7 @@ import typer
 
 import mirror
 from mirror.cli.running import bind_signals, start_logging
-from mirror.cli.shell import Shell
+from mirror.cli.shell import Shell, folder
 from mirror.errors import ExitCode, MirrorError
 from mirror.events import Events
 from mirror.observe.display import progress_display
@@ -34,7 +34,10 @@ def watch(
         Path, typer.Argument(metavar="INBOX", help="The folder that exports are put into.")
     ],
     dest: Annotated[
-        Path, typer.Option("--dest", metavar="DEST", help="The folder that the frames go to.")
+        Path,
+        typer.Option(
+            "--dest", metavar="DEST", parser=folder, help="The folder that the frames go to."
+        ),
     ],
     metrics_port: Annotated[
         int | None,

@@ -86,6 +86,9 @@ class Source:
 
 
 def _open_regular(path: Path) -> FileIO:
+    if not _is_utf8(path):
+        # the ledger, the report and the log keep text
+        raise ExportError(f"{named(path)} can't be read: its name is not UTF-8; rename it.")
     try:
         # without O_NONBLOCK, opening a pipe waits for its writer
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -97,6 +100,14 @@ def _open_regular(path: Path) -> FileIO:
     os.close(handle)
     kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
     raise ExportError(f"{named(path)} is {kind}; name the JSON file downloaded from the platform.")
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unmappable(path: Path, size: int, error: OSError | ValueError) -> ExportError:

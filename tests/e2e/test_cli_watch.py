@@ -183,3 +183,22 @@ async def test_wrong_configurations_end_with_78(inbox: Path, tmp_path: Path) -> 
             async with started(simulator, str(inbox), *dest, f"--metrics-port={port}") as service:
                 assert await service.end() == 78
                 assert "address already in use" in service.said
+
+
+async def test_a_name_that_is_not_utf8_does_not_end_the_service(
+    inbox: Path, tmp_path: Path
+) -> None:
+    dataset = Dataset(SPEC)
+    dataset.write_export(inbox / "x\udcff.json")
+    os.utime(inbox / "x\udcff.json", (1, 1))
+    dataset.write_export(inbox / "good.json")
+    async with (
+        Simulator(dataset) as simulator,
+        started(
+            simulator, str(inbox), "--dest", str(tmp_path / "frames"), "--metrics-port=0"
+        ) as service,
+    ):
+        await service.until("export=good.json outcome=complete exit_code=0")
+        assert "exit_code=65" in service.said
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.end() == 0
