@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,14 +25,19 @@ from mirror.store.destination import OLD_FILE, Destination
 from mirror.store.directories import Directories, ancestors, split
 from mirror.store.ledger import Ledger
 from mirror.store.steps import Reached, Step, Strikes, pass_by
-from mirror.store.trouble import LOST, REFUSED, destination_error, lost_error, refused_error
+from mirror.store.trouble import (
+    LOST,
+    OUT_OF_FILES,
+    REFUSED,
+    destination_error,
+    lost_error,
+    refused_error,
+)
 from mirror.store.values import CommitResult, Failure, Refused, Written
 
 SYNCING = 4
 """Threads that wait for the disk; measured in `docs/decisions/durable-writes.md`."""
 OPEN_AT_ONCE = 128
-_ONLY_THIS = frozenset({errno.ENOENT, errno.EMFILE, errno.ENFILE})
-"""The disk was not even asked: only this file is gone, or couldn't be opened."""
 
 
 class _GroupLostError(Exception):
@@ -51,6 +58,8 @@ class Committer:
         self._ledger = ledger
         self._reached = reached
         self._strikes = Strikes()
+        # a quarter, because the rest of the run needs descriptors at the same time
+        self._at_once = max(1, min(OPEN_AT_ONCE, _most_descriptors() // 4))
 
     def commit(self, written: Sequence[Written], failures: Sequence[Failure]) -> CommitResult:
         """Make `written` durable and record it, with `failures`. No temporary of it is left.
@@ -80,18 +89,20 @@ class Committer:
     def _sync_files(self, written: Sequence[Written], result: CommitResult) -> list[Written]:
         kept: list[Written] = []
         with ThreadPoolExecutor(SYNCING, "mirror-sync") as threads:
-            for start in range(0, len(written), OPEN_AT_ONCE):
-                group = written[start : start + OPEN_AT_ONCE]
-                with self._destination.directories() as directories:
-                    files = [self._open(item, directories) for item in group]
-                for item, error in zip(group, threads.map(self._sync_file, files), strict=True):
+            done = 0
+            while done < len(written):
+                files = self._open_some(written[done : done + self._at_once])
+                # all of them, whatever one says: it is this that closes them
+                errors = list(threads.map(self._sync_file, files))
+                for item, error in zip(written[done:], errors, strict=False):
                     if error is None:
                         kept.append(item)
-                    elif error.errno in _ONLY_THIS:
+                    elif error.errno == errno.ENOENT:  # only this file is gone
                         self._drop([item])
                         result.lost.append(Refused(item.frame, lost_error(error)))
                     else:
-                        raise _GroupLostError(error) if error.errno in LOST else error
+                        raise _lost_or_over(error)
+                done += len(files)
         self._reached(Step.FILES_SYNCED)
         return kept
 
@@ -133,9 +144,12 @@ class Committer:
         # those above too: a folder may be new, made now or by a run that died
         folders = {above for path in paths for above in ancestors(path)}
         with ThreadPoolExecutor(SYNCING, "mirror-sync") as threads:
-            for error in threads.map(self._sync_folder, sorted(folders)):
-                if error is not None:
-                    raise _GroupLostError(error) if error.errno in LOST else error
+            errors = dict(zip(folders, threads.map(self._sync_folder, folders), strict=True))
+        for path, error in errors.items():
+            if error is not None and error.errno in OUT_OF_FILES:
+                error = self._sync_folder(path)  # noqa: PLW2901 - it was not asked; now it is alone
+            if error is not None:
+                raise _lost_or_over(error)
         self._reached(Step.DIRECTORIES_SYNCED)
 
     def _record(
@@ -150,14 +164,31 @@ class Committer:
 
     # --- one file, one folder ---------------------------------------------------------------------
 
+    def _open_some(self, written: Sequence[Written]) -> list[int | OSError]:
+        """The first files, as many as there are descriptors for, and fewer the next time.
+
+        Raises `OSError` when there is not one.
+        """
+        files: list[int | OSError] = []
+        with self._destination.directories() as directories:
+            for item in written:
+                file = self._open(item, directories)
+                if isinstance(file, OSError) and file.errno in OUT_OF_FILES:
+                    if not files:
+                        raise file
+                    self._at_once = max(1, len(files) // 2)
+                    break
+                files.append(file)
+        return files
+
     def _open(self, item: Written, directories: Directories) -> int | OSError:
         """The file, its writing to the disk begun; the descriptor sees whether that fails."""
         try:
             if item.name is not None:
                 file = os.open(item.name, OLD_FILE, dir_fd=self._destination.temporaries_fd)
             else:  # whoever put it there may not have synced it
-                place, name = split(self._destination.layout.relative(item.frame.ref))
-                file = os.open(name, OLD_FILE, dir_fd=directories.find(place))
+                path = self._destination.layout.relative(item.frame.ref)
+                file = directories.open_file(path, OLD_FILE)
         except OSError as error:
             return error
         with suppress(OSError):  # a hint; Linux begins to write at once and does not wait
@@ -197,6 +228,17 @@ class Committer:
             for item in written
             if item.frame.row not in settled
         )
+
+
+def _lost_or_over(error: OSError) -> Exception:
+    """What a failure to sync is: the loss of the group, or the end of the run."""
+    lost = error.errno in LOST and error.errno not in OUT_OF_FILES
+    return _GroupLostError(error) if lost else error
+
+
+def _most_descriptors() -> int:
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _sync(file: int) -> OSError | None:

@@ -1,19 +1,23 @@
 """Folders below the destination, opened one component at a time and never through a symbolic link.
 
 Invariants: what is opened here lies below the root's descriptor, whatever is swapped meanwhile; at
-most `OPEN` descriptors are held; new folders have exactly the wanted mode. One instance serves one
-call on one thread: a folder that is moved away is noticed by the next call at the latest.
+most `OPEN` descriptors are held, and none when there is no other left; new folders have exactly the
+wanted mode. One instance serves one call on one thread: a folder that is moved away is noticed by
+the next call at the latest.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-OPEN = 64
+from mirror.store.trouble import OUT_OF_FILES
+
+OPEN = 16
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -58,16 +62,34 @@ class Directories:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        while self._open:
-            os.close(self._open.popitem()[1])
+        self._release()
 
     def find(self, path: str) -> int:
         """The existing folder at `path`; the descriptor is good until the next call."""
-        return self._get(path, None)
+        return self._sparing(lambda: self._get(path, None))
 
     def make(self, path: str) -> int:
         """The folder at `path`, made with its parents where it is missing."""
-        return self._get(path, self._mode)
+        return self._sparing(lambda: self._get(path, self._mode))
+
+    def open_file(self, path: str, flags: int) -> int:
+        """A descriptor, the caller's, of the existing file at `path`."""
+        place, name = split(path)
+        return self._sparing(lambda: os.open(name, flags, dir_fd=self._get(place, None)))
+
+    def _sparing(self, do: Callable[[], int]) -> int:
+        """`do`, once more without the folders held when there was no descriptor left."""
+        try:
+            return do()
+        except OSError as error:
+            if error.errno not in OUT_OF_FILES or not self._open:
+                raise
+        self._release()
+        return do()
+
+    def _release(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
 
     def _get(self, path: str, mode: int | None) -> int:
         if not path:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from mirror.errors import DestinationError, WriteLostError, WriteRefusedError
 
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+"""No descriptor is left: the disk was not even asked."""
 LOST = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ESTALE})
 """The disk failed, we ran out of file descriptors, or somebody took the file away."""
 REFUSED = frozenset(
@@ -40,7 +42,9 @@ _ADVICE = {
     errno.EIO: "the disk reports errors: check it before running again",
     errno.ENOTDIR: "a file or a symbolic link stands where a folder must be: remove it",
     errno.ELOOP: "a symbolic link stands where a file or a folder must be: remove it",
-    errno.EMFILE: "too many open files: raise the limit (ulimit -n) and run again",
+    errno.EMFILE: "too many open files: raise the limit of open files (ulimit -n) and run again",
+    errno.ENFILE: "too many open files on this machine: raise the limit of open files"
+    " (fs.file-max) and run again",
 }
 
 

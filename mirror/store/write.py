@@ -139,20 +139,19 @@ class FrameWriter:
 
     def _look(self, frame: PendingFrame, directories: Directories, adopted: Adopted) -> None:
         path = self._destination.layout.relative(frame.ref)
-        place, name = split(path)
-        folder = self._folder(place, directories)
-        if folder is None:
+        place = split(path)[0]
+        if self._folder(place, directories) is None:
             adopted.absent.append(frame)
             return
         try:
-            found = self._inspect(frame, name, folder)
+            found = self._inspect(frame, path, directories)
         except FileNotFoundError:
             adopted.absent.append(frame)
             return
         if found is not None:
             adopted.written.append(found)
             return
-        kept = self._destination.set_aside(path, folder)
+        kept = self._destination.set_aside(path, directories.find(place))
         self._reached(Step.SET_ASIDE)
         adopted.set_aside.append((frame, kept))
         adopted.absent.append(frame)
@@ -166,10 +165,10 @@ class FrameWriter:
             where = str(self._destination.root / place)
             raise DestinationError(f"The folder {where!r} can't be used: {why(error)}.") from None
 
-    def _inspect(self, frame: PendingFrame, name: str, folder: int) -> Written | None:
-        """What stands at `name`, if it is a whole PNG. Raises `OSError`."""
+    def _inspect(self, frame: PendingFrame, path: str, directories: Directories) -> Written | None:
+        """What stands at `path`, if it is a whole PNG. Raises `OSError`."""
         try:
-            file = os.open(name, OLD_FILE, dir_fd=folder)
+            file = directories.open_file(path, OLD_FILE)
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 os.close(file)
                 return None

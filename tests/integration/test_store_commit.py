@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -257,7 +261,8 @@ def test_fault_41_a_folder_that_cant_be_synced_loses_the_group(
     with store(tmp_path) as one:
         frames = one.ask(group("f1"))
         written = one.write(frames)
-        real, failed = os.fsync, []
+        real = os.fsync
+        failed: list[int] = []
 
         def fsync(file: int) -> None:
             if Path(target_of(file)).is_dir() and not failed:
@@ -369,3 +374,94 @@ def test_a_group_larger_than_what_is_opened_at_once(tmp_path: Path) -> None:
         row = one.ledger.pending(0, 1)
         assert row == []
     assert FrameRef("w1", "r1", "f299") in {item.frame.ref for item in result.committed}
+
+
+@contextmanager
+def spare_descriptors(count: int) -> Iterator[None]:
+    """No more than so many files can be opened on top of those that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    found = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+    taken = {number for number in found if os.path.lexists(f"/proc/self/fd/{number}")}
+    limit = [number for number in range(len(taken) + count + 1) if number not in taken][count]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("spare", [60, 20, 3])
+def test_fault_55_few_descriptors_make_a_commit_slower_and_lose_nothing(
+    tmp_path: Path, spare: int
+) -> None:
+    """Many files, adopted and new, in many folders."""
+    with store(tmp_path) as one:
+        groups = [group("f1", "f2", "f3", root=f"r{n}") for n in range(100)]
+        frames = one.ask(*groups)
+        for frame in frames[:150]:
+            one.path(frame.ref).parent.mkdir(exist_ok=True)
+            one.path(frame.ref).write_bytes(png(frame.row))
+        before = descriptors()
+        with spare_descriptors(spare):
+            written = one.writer.adopt(frames[:150]).written + one.write(frames[150:])
+            for batch in (written[:100], written[100:]):
+                result = one.committer.commit(batch, [])
+                assert (result.lost, result.refused) == ([], [])
+                assert len(result.committed) == len(batch)
+        assert descriptors() == before
+        assert one.ledger.counts() == FrameCounts(300, 300, 0, 0)
+
+
+def test_fault_55_no_descriptor_at_all_ends_the_run_and_names_the_limit(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        written = one.write(one.ask(group("f1", "f2")))
+        with spare_descriptors(0), pytest.raises(DestinationError) as caught:
+            one.committer.commit(written, [])
+        assert "raise the limit of open files" in str(caught.value)
+        assert one.temporaries() == []
+        assert (
+            len(one.committer.commit(one.write([item.frame for item in written]), []).committed)
+            == 2
+        )
+
+
+@pytest.mark.parametrize(("soft", "most"), [(100, 25), (2, 1), (4096, 50), (-1, 50)])
+def test_fault_55_a_commit_leaves_descriptors_to_the_rest_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soft: int, most: int
+) -> None:
+    with store(tmp_path) as one:
+        written = one.write(one.ask(group(*(f"f{n}" for n in range(50)))))
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+        held: list[int] = []
+        before = descriptors()
+        monkeypatch.setattr(os, "posix_fadvise", lambda *_: held.append(descriptors() - before))
+        assert len(Committer(one.destination, one.ledger).commit(written, []).committed) == 50
+        assert max(held) == most
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_fault_55_folders_are_synced_one_by_one_when_descriptors_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    with store(tmp_path) as one:
+        written = one.write(one.ask(*(group("f1", root=f"r{n}") for n in range(8))))
+        real = Committer._sync_folder
+
+        def sync_folder(self: Committer, path: str) -> OSError | None:
+            if threading.current_thread() is not threading.main_thread():
+                return OSError(number, os.strerror(number))
+            return real(self, path)
+
+        monkeypatch.setattr(Committer, "_sync_folder", sync_folder)
+        assert len(one.committer.commit(written, []).committed) == 8
+
+
+def test_a_commit_that_ends_with_an_error_leaves_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store(tmp_path) as one:
+        written = one.write(one.ask(group(*(f"f{n}" for n in range(50)))))
+        before = descriptors()
+        monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+        assert len(one.committer.commit(written, []).lost) == 50
+        assert descriptors() == before
