@@ -139,6 +139,11 @@ class RunFinished:
     exit_code: int
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing runs: whatever was begun has ended, also where it failed before `RunFinished`."""
+
+
 Event = (
     Preparing
     | RunStarted
@@ -155,6 +160,7 @@ Event = (
     | LedgerRebuilt
     | Stopping
     | RunFinished
+    | Idle
 )
 
 Listener = Callable[[Event], None]

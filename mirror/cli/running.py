@@ -8,7 +8,7 @@ import sys
 from contextlib import AsyncExitStack
 
 import mirror
-from mirror.events import Events
+from mirror.events import Events, Idle
 from mirror.observe.display import progress_display
 from mirror.observe.logs import configure_logging, get_logger, log_listener
 from mirror.observe.metrics import Metrics
@@ -58,4 +58,7 @@ async def run_visibly(request: SyncRequest, settings: Settings, *, quiet: bool) 
             )
         if not quiet:
             stack.enter_context(progress_display(events, sys.stderr, settings.log_format))
-        return await run_sync(request, settings, events, stop)
+        try:
+            return await run_sync(request, settings, events, stop)
+        finally:
+            events.emit(Idle())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +15,8 @@ import typer
 import mirror
 from mirror.cli.running import bind_signals, start_logging
 from mirror.cli.shell import Shell, folder
-from mirror.errors import ExitCode, MirrorError
-from mirror.events import Events
+from mirror.errors import ExitCode, MirrorError, UsageError
+from mirror.events import Events, Idle
 from mirror.observe.display import progress_display
 from mirror.observe.logs import get_logger, log_listener
 from mirror.observe.metrics import Metrics
@@ -59,12 +61,30 @@ def watch(
 
     mirror watch inbox --dest frames
     """
+    _check_apart(inbox, dest)
     settings = shell.settings(metrics_port=metrics_port)
     start_logging(settings, quiet=quiet)
-    raise typer.Exit(asyncio.run(_serve(inbox, dest, settings, quiet=quiet)))
+    folders = _Folders(inbox, dest)
+    raise typer.Exit(asyncio.run(_serve(folders, settings, quiet=quiet, debug=shell.debug)))
 
 
-async def _serve(inbox: Path, dest: Path, settings: Settings, *, quiet: bool) -> ExitCode:
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    inbox: Path
+    dest: Path
+
+
+def _check_apart(inbox: Path, dest: Path) -> None:
+    """Else files of the one would be taken for files of the other."""
+    first, second = Path(os.path.realpath(inbox)), Path(os.path.realpath(dest))
+    if first.is_relative_to(second) or second.is_relative_to(first):
+        raise UsageError(
+            f"The inbox {str(inbox)!r} and the destination {str(dest)!r} lie in one another;"
+            " give two folders that are apart."
+        )
+
+
+async def _serve(folders: _Folders, settings: Settings, *, quiet: bool, debug: bool) -> ExitCode:
     settings.credentials()  # said now, not when the first export comes
     stop = Stop()
     bind_signals(stop)
@@ -80,16 +100,18 @@ async def _serve(inbox: Path, dest: Path, settings: Settings, *, quiet: bool) ->
             stack.enter_context(progress_display(events, sys.stderr, settings.log_format))
         get_logger().info("Serving metrics and health.", host=settings.http_host, port=bound)
         around = Surroundings(
-            sync_one=_syncer(dest, settings, events, stop),
+            sync_one=_syncer(folders.dest, settings, events, stop, debug=debug),
             stop=stop,
             pulse=pulse,
             count_export=metrics.count_export,
             logger=get_logger(),
         )
-        return await watch_inbox(inbox, settings.rescan_seconds, around)
+        return await watch_inbox(folders.inbox, settings.rescan_seconds, around)
 
 
-def _syncer(dest: Path, settings: Settings, events: Events, stop: Stop) -> SyncOne:
+def _syncer(
+    dest: Path, settings: Settings, events: Events, stop: Stop, *, debug: bool = False
+) -> SyncOne:
     async def sync_one(path: Path) -> int:
         # a run subscribes what it needs to its own events, which end with it
         own = Events(events.emit)
@@ -98,11 +120,25 @@ def _syncer(dest: Path, settings: Settings, events: Events, stop: Stop) -> SyncO
             report = await run_sync(SyncRequest((path,), dest), settings, own, stop)
         except MirrorError as error:
             exit_code, sentence = error.exit_code, str(error)
+        except Exception as error:  # noqa: BLE001 - a bug that one export brings out ends no service
+            _log_bug(error, debug=debug)
+            return ExitCode.INTERNAL
         else:
             exit_code, sentence = ExitCode(report.exit_code), report.error
+        finally:
+            events.emit(Idle())
         if sentence:
             tell = get_logger().warning if stop.requested else get_logger().error
             tell(sentence)
         return exit_code
 
     return sync_one
+
+
+def _log_bug(error: Exception, *, debug: bool) -> None:
+    # the message of a foreign error may hold a URL, so only its type is shown
+    get_logger().error(
+        f"Internal error ({type(error).__name__}). This is a bug; what is mirrored so far is safe."
+        " This export is left alone until it changes; start with --debug for the traceback.",
+        exc_info=error if debug else None,
+    )

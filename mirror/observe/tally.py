@@ -18,6 +18,7 @@ from mirror.events import (
     GroupCommitted,
     HostPaused,
     HostResumed,
+    Idle,
     LimitChanged,
     Preparing,
     RequestFinished,
@@ -78,6 +79,7 @@ class Tally:
             Preparing: self._preparing,
             RunStarted: self._run_started,
             RunFinished: self._run_finished,
+            Idle: self._idle,
         }
         self.limits: dict[str, int] = {}
         self.in_flight: dict[str, int] = dict.fromkeys(HOPS, 0)
@@ -197,6 +199,12 @@ class Tally:
         self.preparing = ""
         self.running = False
         self.paused = {}
+
+    def _idle(self, _: Idle) -> None:
+        self.preparing = ""
+        self.running = False
+        self.paused = {}
+        self.in_flight = dict.fromkeys(HOPS, 0)
 
 
 def _base(samples: tuple[_Sample, ...], horizon: float) -> _Sample:

@@ -55,6 +55,7 @@ _VERDICTS: dict[int, Verdict] = {
     ExitCode.COMPLETE: Verdict.SETTLED,
     ExitCode.PARTIAL: Verdict.SETTLED,
     ExitCode.EXPORT: Verdict.SETTLED,
+    ExitCode.INTERNAL: Verdict.SETTLED,  # it would fail again, and the others shall go on
     ExitCode.UNAVAILABLE: Verdict.LATER,
     ExitCode.DESTINATION: Verdict.LATER,
     ExitCode.INTERRUPTED: Verdict.LATER,

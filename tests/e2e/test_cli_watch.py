@@ -202,3 +202,19 @@ async def test_a_name_that_is_not_utf8_does_not_end_the_service(
         assert "exit_code=65" in service.said
         service.process.send_signal(signal.SIGTERM)
         assert await service.end() == 0
+
+
+@pytest.mark.parametrize("dest", ["inbox", "inbox/frames", ".", "link"])
+async def test_an_inbox_and_a_destination_in_one_another_are_a_wrong_command_line(
+    inbox: Path, tmp_path: Path, dest: str
+) -> None:
+    (tmp_path / "link").symlink_to(inbox)
+    async with (
+        Simulator(Dataset(SPEC)) as simulator,
+        started(
+            simulator, str(inbox), "--dest", str(tmp_path / dest), "--metrics-port=0"
+        ) as service,
+    ):
+        assert await service.end() == 2
+        assert "inbox" in service.said
+    assert not (inbox / "frames").exists()

@@ -10,6 +10,7 @@ from mirror.events import (
     GroupCommitted,
     HostPaused,
     HostResumed,
+    Idle,
     LimitChanged,
     Preparing,
     RequestFinished,
@@ -20,6 +21,7 @@ from mirror.events import (
     Stopping,
 )
 from mirror.frames import FrameRef
+from mirror.observe.phrases import progress
 from mirror.observe.tally import WINDOW, Tally
 
 REF = FrameRef("w", "r", "f")
@@ -146,3 +148,13 @@ def test_the_time_of_a_run_stands_still_when_it_has_ended(tally: Tally, clock: C
     tally(RunFinished("partial", 1))
     clock.now += 100
     assert tally.elapsed == 5
+
+
+def test_idle_keeps_what_a_finished_run_came_to() -> None:
+    tally = Tally()
+    tally(RunStarted(2, 2))
+    tally(RunFinished("complete", 0))
+    tally(Idle())
+    assert tally.finished == RunFinished("complete", 0)
+    assert tally.total == 2
+    assert not any("left" in part for part in progress(tally))

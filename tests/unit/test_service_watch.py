@@ -21,7 +21,7 @@ from mirror.service.watch import LONGEST_PAUSE, Verdict, judge, outcome, pause_a
         (75, Verdict.LATER),
         (77, Verdict.LEAVE),
         (78, Verdict.LEAVE),
-        (70, Verdict.LEAVE),
+        (70, Verdict.SETTLED),
         (2, Verdict.LEAVE),
     ],
 )
