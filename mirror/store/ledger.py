@@ -188,7 +188,7 @@ class Ledger:
         return [_pending(row) for row in rows]
 
     def missing(self) -> Iterator[int]:
-        """Rows asked for and recorded as mirrored whose file is not there any more.
+        """Rows asked for and recorded as mirrored whose file is not there, or of another size.
 
         `forget` may be called between two of them. Raises `DestinationError`.
         """

@@ -1,7 +1,7 @@
-"""Which recorded files are gone: by listing folders, without touching the files.
+"""Which recorded files are gone: by listing folders with the files' sizes, without opening a file.
 
 Memory is that of one folder's names; a folder with more than `LISTED` entries is asked name by name
-instead. Only a regular file counts as there.
+instead. Only a regular file of the recorded size counts as there.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from mirror.store.directories import Directories, split
 from mirror.store.trouble import why
 
 LISTED = 100_000
+NO_FILE = -1
 _PAGE = """
-SELECT f.id, s.workspace_id, s.root_id, f.frame_id FROM run.asked a
+SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.size FROM run.asked a
 CROSS JOIN frames f ON f.id = a.row CROSS JOIN sequences s ON s.id = f.sequence
 WHERE a.row > ? AND f.state = 1 ORDER BY a.row LIMIT 4096
 """
 
-Row = tuple[int, str, str, str]
+Row = tuple[int, str, str, str, int]
 
 
 class Missing:
@@ -34,7 +35,7 @@ class Missing:
         self._directories = directories
         self._destination = destination
         self._place: str | None = None
-        self._names: frozenset[str] | None = frozenset()
+        self._sizes: dict[str, int] | None = {}
 
     def page(self, db: sqlite3.Connection, after: int) -> list[Row]:
         """The next frames recorded as mirrored."""
@@ -43,35 +44,44 @@ class Missing:
     def gone(self, page: list[Row]) -> Iterator[int]:
         """The rows of those whose file is not there. Raises `DestinationError`."""
         relative = self._destination.layout.relative
-        for row, workspace_id, root_id, frame_id in page:
+        for row, workspace_id, root_id, frame_id, size in page:
             place, name = split(relative(FrameRef(workspace_id, root_id, frame_id)))
             if place != self._place:
-                self._names = self._list(place)
+                self._sizes = self._list(place)
                 self._place = place
-            there = name in self._names if self._names is not None else self._asked(place, name)
-            if not there:
+            sizes = self._sizes
+            if size != (self._asked(place, name) if sizes is None else sizes.get(name, NO_FILE)):
                 yield row
 
-    def _list(self, place: str) -> frozenset[str] | None:
-        """The files in a folder; None: too many to hold."""
+    def _list(self, place: str) -> dict[str, int] | None:
+        """What each name in a folder holds, as `_size` says it; None: too many to keep."""
+        sizes: dict[str, int] = {}
         try:
-            names = []
             with os.scandir(self._directories.find(place)) as entries:
                 for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        names.append(entry.name)
-                    if len(names) > LISTED:
+                    sizes[entry.name] = _size(entry)
+                    if len(sizes) > LISTED:
                         return None
         except (FileNotFoundError, NotADirectoryError):
-            return frozenset()
+            return {}
         except OSError as error:
             where = str(self._destination.root / place)
             raise DestinationError(f"The folder {where!r} can't be read: {why(error)}.") from None
-        return frozenset(names)
+        return sizes
 
-    def _asked(self, place: str, name: str) -> bool:
+    def _asked(self, place: str, name: str) -> int:
         try:
             folder = self._directories.find(place)
-            return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except OSError:
-            return False
+            return NO_FILE
+        return found.st_size if stat.S_ISREG(found.st_mode) else NO_FILE
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """Bytes of a regular file; `NO_FILE` for all else. Raises `OSError`."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # it went since the folder was listed
+        return NO_FILE
+    return found.st_size if stat.S_ISREG(found.st_mode) else NO_FILE

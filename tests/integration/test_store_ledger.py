@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,48 @@ def test_fault_50_a_recorded_file_that_is_gone_is_pending_again(
     one.ledger.forget(one.ledger.missing())
     assert one.ledger.counts() == FrameCounts(7, 1, 0, 6)
     assert list(one.ledger.missing()) == []
+
+
+@pytest.mark.parametrize("listed", [100_000, 1])
+def test_a_recorded_file_of_another_size_is_gone_and_the_next_look_sets_it_aside(
+    one: Store, monkeypatch: pytest.MonkeyPatch, listed: int
+) -> None:
+    """Cut, emptied or grown since; the frame is fetched again and the file kept."""
+    monkeypatch.setattr("mirror.store.missing.LISTED", listed)
+    frames = one.ask(group("a", "b", "c", "d"))
+    keep(one, frames)
+    path = one.path(frames[1].ref)
+    os.truncate(path, path.stat().st_size - 1)
+    os.truncate(one.path(frames[2].ref), 0)
+    with one.path(frames[3].ref).open("ab") as file:
+        file.write(b"more")
+    assert list(one.ledger.missing()) == [frame.row for frame in frames[1:]]
+    one.ledger.forget(one.ledger.missing())
+    adopted = one.writer.adopt(one.ledger.pending(0, 9))
+    assert adopted.written == []
+    assert [frame for frame, _ in adopted.set_aside] == adopted.absent
+    keep(one, adopted.absent)
+    assert one.ledger.counts() == FrameCounts(4, 4, 0, 0)
+    assert list(one.ledger.missing()) == []
+    assert path.read_bytes() == png(frames[1].row)
+
+
+def test_a_file_that_goes_while_its_folder_is_listed_is_gone_alone(
+    one: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = one.ask(group("a", "b", "c"))
+    keep(one, frames)
+    real = os.scandir
+
+    @contextmanager
+    def scandir(folder: int) -> Iterator[list[os.DirEntry[str]]]:
+        with real(folder) as entries:
+            found = list(entries)
+        one.path(frames[1].ref).unlink()
+        yield found
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(one.ledger.missing()) == [frames[1].row]
 
 
 def test_only_frames_asked_for_are_looked_for(one: Store) -> None:
