@@ -51,6 +51,9 @@ _KEEP_FAILED = """
 DELETE FROM run.asked WHERE row NOT IN
 (SELECT id FROM frames INDEXED BY failed_frames WHERE state = 2 AND reason = COALESCE(?, reason))
 """
+_KEEP_FIRST = """
+DELETE FROM run.asked WHERE row >= (SELECT row FROM run.asked ORDER BY row LIMIT 1 OFFSET ?)
+"""
 _MIRROR = """
 UPDATE frames SET state = 1, attempts = ?, reason = NULL, detail = NULL, size = ?,
 sha256 = ?, width = ?, height = ?, mirrored_at = ? WHERE id = ?
@@ -162,6 +165,11 @@ class Ledger:
         """Of what was asked for, keep what has failed; only with this reason, if one is given."""
         with translated(self._path), transaction(self._db):
             self._db.execute(_KEEP_FAILED, (reason,))
+
+    def keep_first(self, limit: int) -> None:
+        """Of what was asked for, keep the first `limit` frames by row."""
+        with translated(self._path), transaction(self._db):
+            self._db.execute(_KEEP_FIRST, (limit,))
 
     def _ask_anew(self, limit: int | None) -> int:
         """Nothing is asked for now; the limit as SQL has it (-1: none)."""

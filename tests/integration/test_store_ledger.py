@@ -201,6 +201,22 @@ def test_failed_frames_are_tried_again_and_can_be_asked_for_alone(one: Store) ->
     assert d.attempts == 0
 
 
+def test_the_first_of_what_is_left_are_kept(one: Store) -> None:
+    """A limit that applies after `keep_failed`, not before it."""
+    frames = one.ask(group("a", "b", "c", "d", "e"))
+    for frame in (frames[1], frames[3], frames[4]):
+        fail(one, frame)
+    one.ledger.keep_failed(None)
+    one.ledger.keep_first(9)
+    assert ids(one.ledger.pending(0, 9)) == ["b", "d", "e"]
+    one.ledger.keep_first(2)
+    assert ids(one.ledger.pending(0, 9)) == ["b", "d"]
+    one.ledger.keep_first(0)
+    assert one.ledger.counts().total == 0
+    one.ledger.ask_exports([record().sha256], None)
+    assert one.ledger.counts().total == 5
+
+
 def test_failures_of_frames_not_asked_for_are_not_reported(one: Store) -> None:
     (frame,) = one.ask(group("a"))
     fail(one, frame)

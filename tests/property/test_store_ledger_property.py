@@ -105,6 +105,11 @@ class LedgerMachine(RuleBasedStateMachine):
             if isinstance(self.states[ref], str) and reason in {None, self.states[ref]}
         }
 
+    @rule(limit=st.integers(0, 6))
+    def keep_first(self, limit: int) -> None:
+        self.ledger.keep_first(limit)
+        self.asked = set(sorted(self.asked, key=list(self.states).index)[:limit])
+
     @rule(data=st.data(), reason=REASONS)
     def record(self, data: st.DataObject, reason: str) -> None:
         for frame in self.frames():
