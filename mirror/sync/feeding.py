@@ -20,6 +20,8 @@ from mirror.sync.stop import Stop
 PAGE = 1024
 """Frames read from the ledger at once."""
 MOST_DELAYED = 4 * PAGE
+LOOK = 5.0
+"""Seconds of a pause after which it is looked whether the patience is over."""
 
 Page = tuple[list[PendingFrame], int | None]
 LoadPage = Callable[[int], Awaitable[Page]]
@@ -142,7 +144,7 @@ class Feeder:
     async def _sleep(self, now: float, pause: float) -> None:
         """Until something changed, at the latest when a delay or a pause ends."""
         due = self._delays.next_due()
-        waits = [pause] if pause > 0 else []
+        waits = [min(pause, LOOK)] if pause > 0 else []
         if due is not None:
             # a due retry that found no token looks again soon
             waits.append(max(due - now, pause, 0.05))
