@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import stat
-import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import file_digest
 
+from mirror.store.descriptors import most_descriptors, sync_and_close
 from mirror.store.destination import OLD_FILE, Destination
 from mirror.store.directories import Directories, ancestors, split
 from mirror.store.ledger import Ledger
@@ -59,7 +58,7 @@ class Committer:
         self._reached = reached
         self._strikes = Strikes()
         # a quarter, because the rest of the run needs descriptors at the same time
-        self._at_once = max(1, min(OPEN_AT_ONCE, _most_descriptors() // 4))
+        self._at_once = max(1, min(OPEN_AT_ONCE, most_descriptors() // 4))
 
     def commit(self, written: Sequence[Written], failures: Sequence[Failure]) -> CommitResult:
         """Make `written` durable and record it, with `failures`. No temporary of it is left.
@@ -198,7 +197,7 @@ class Committer:
     def _sync_file(self, file: int | OSError) -> OSError | None:
         if isinstance(file, OSError):
             return file
-        error = _sync(file)
+        error = sync_and_close(file)
         self._reached(Step.FILE_SYNCED)
         return error
 
@@ -234,25 +233,6 @@ def _lost_or_over(error: OSError) -> Exception:
     """What a failure to sync is: the loss of the group, or the end of the run."""
     lost = error.errno in LOST and error.errno not in OUT_OF_FILES
     return _GroupLostError(error) if lost else error
-
-
-def _most_descriptors() -> int:
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
-
-
-def _sync(file: int) -> OSError | None:
-    """Sync and close; what the first of the two that failed says."""
-    failed = None
-    try:
-        os.fsync(file)
-    except OSError as error:
-        failed = error
-    try:
-        os.close(file)
-    except OSError as error:
-        failed = failed or error
-    return failed
 
 
 def _differs(item: Written, name: str, folder: int) -> bool:
