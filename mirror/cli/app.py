@@ -1,58 +1,46 @@
-"""The command `mirror`: its subcommands, its version, its one way out."""
+"""The way in and the one way out: signals from the first moment, the exit code at the end.
+
+Nothing but the standard library is imported until the signals are caught.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from pathlib import Path
 
-import typer
+from mirror.cli.signals import catch_signals, ignore_signals
 
-import mirror
-from mirror.cli.shell import register
-
-COMMANDS = ("sync", "status", "inspect", "doctor", "watch", "demo", "simulate")
-"""In the order of the help. Each is the function of that name in the module of that name."""
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mirror {mirror.__version__}")
-        raise typer.Exit
-
-
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Bring every frame of a SAVANT export onto your storage: complete, verified, durable, once.
-
-    First time? [bold]mirror demo[/] shows the whole job without an account or a network.
-    """
-
-
-def build_app(commands: Sequence[str] = COMMANDS) -> typer.Typer:
-    """The application with these commands."""
-    app = typer.Typer(
-        name="mirror",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_root)
-    for name in commands:
-        register(app, getattr(import_module(f"mirror.cli.{name}"), name))
-    return app
+_INTERRUPTED = 75
+"""`ExitCode.INTERRUPTED`, without the import."""
 
 
 def main() -> None:
     """Run the command line. Exit codes: `docs/exit-codes.md`."""
-    # typer knows no option whose value may be left out
-    words = ["--retry-failed=*" if word == "--retry-failed" else word for word in sys.argv[1:]]
-    # a command does not wait for the others' imports
-    known = words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS
-    build_app(known)(words)
+    catch_signals()
+    words = sys.argv[1:]
+    try:
+        code: int = import_module("mirror.cli.commands").run(words)
+    except KeyboardInterrupt:
+        ignore_signals()
+        _speak("Interrupted before it was done; run the same command again.", words)
+        code = _INTERRUPTED
+    ignore_signals()
+    sys.exit(code)
+
+
+def _speak(sentence: str, words: list[str]) -> None:
+    speech = import_module("mirror.cli.speech")
+    config = _option(words, "--config")
+    as_json = speech.wants_json(_option(words, "--log-format"), config and Path(config))
+    speech.speak(sentence, as_json=as_json)
+
+
+def _option(words: list[str], name: str) -> str | None:
+    """The value of an option, for when the command line has not been parsed."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == name:
+            return following
+        if word.startswith(f"{name}="):
+            return word.removeprefix(f"{name}=")
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from mirror.cli.output import print_report
 from mirror.cli.running import run_visibly
 from mirror.cli.shell import Shell, folder
+from mirror.cli.signals import run_loop
 from mirror.errors import DestinationError
 from mirror.simulator import Behaviour, Dataset, DatasetSpec, Fault, FaultPlan, Simulator
 from mirror.sync.report import RunReport
@@ -47,7 +47,7 @@ def demo(
     mirror demo --dest try-it
     """
     export = _place_for_export(dest)
-    report = asyncio.run(_run(shell, dest, export))
+    report = run_loop(_run(shell, dest, export))
     print_report(report)
     if report.error:
         shell.say(report.error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import msgspec
 import typer
 
 from mirror.cli.shell import Shell, folder
+from mirror.cli.signals import run_loop
 from mirror.doctor import Check, examine, misconfigured
 from mirror.errors import ConfigurationError, ExitCode
 from mirror.observe.text import printable
@@ -46,7 +46,7 @@ def doctor(
 
     mirror doctor --export batch.json --dest frames
     """
-    checks = asyncio.run(_run(shell, export, dest, quiet=as_json))
+    checks = run_loop(_run(shell, export, dest, quiet=as_json))
     code = next((check.exit_code for check in checks if check.result == "fail"), ExitCode.COMPLETE)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(as_object(checks, code)), indent=2))

@@ -19,9 +19,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
+from mirror.cli.speech import speak, wants_json
 from mirror.errors import ExitCode, MirrorError
 from mirror.settings import Settings, load_settings
 
@@ -64,12 +64,7 @@ class Shell:
 
     def say(self, sentence: str) -> None:
         """One sentence on standard error; an object where the log is for machines."""
-        form = self.log_format or os.environ.get("MIRROR_LOG_FORMAT")
-        if form == LogFormat.JSON:
-            line = orjson.dumps({"level": "error", "event": sentence}).decode()
-        else:
-            line = f"mirror: {sentence}"
-        typer.echo(line, err=True)
+        speak(sentence, as_json=wants_json(self.log_format, self.config))
 
 
 _COMMON: dict[str, Any] = {

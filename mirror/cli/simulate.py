@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from mirror.cli.shell import Shell, writable
+from mirror.cli.signals import run_loop
 from mirror.errors import UsageError
 from mirror.simulator import (
     Behaviour,
@@ -132,7 +133,7 @@ def simulate(
         store_port=store_port,
         keep_requests=0,
     )
-    asyncio.run(_serve(_Rehearsal(Dataset(spec), _load_plan(plan), behaviour, export)))
+    run_loop(_serve(_Rehearsal(Dataset(spec), _load_plan(plan), behaviour, export)))
 
 
 def _load_plan(path: Path | None) -> FaultPlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 from mirror.cli.output import print_report
 from mirror.cli.running import run_visibly
 from mirror.cli.shell import Shell, folder
+from mirror.cli.signals import run_loop
 from mirror.errors import MirrorError, frame_reasons
 from mirror.export import Selection
 from mirror.sync.rehearsal import rehearse
@@ -110,7 +110,7 @@ def sync(
         if dry_run:
             report = rehearse(request, settings)
         else:
-            report = asyncio.run(run_visibly(request, settings, quiet=quiet))
+            report = run_loop(run_visibly(request, settings, quiet=quiet))
     except MirrorError as error:
         if as_json:
             _print_json(report_failure(error, str(dest)))

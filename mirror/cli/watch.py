@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from contextlib import AsyncExitStack
@@ -15,6 +14,7 @@ import typer
 import mirror
 from mirror.cli.running import bind_signals, start_logging
 from mirror.cli.shell import Shell, folder
+from mirror.cli.signals import run_loop
 from mirror.errors import ExitCode, MirrorError, UsageError
 from mirror.events import Events, Idle
 from mirror.observe.display import progress_display
@@ -65,7 +65,7 @@ def watch(
     settings = shell.settings(metrics_port=metrics_port)
     start_logging(settings, quiet=quiet)
     folders = _Folders(inbox, dest)
-    raise typer.Exit(asyncio.run(_serve(folders, settings, quiet=quiet, debug=shell.debug)))
+    raise typer.Exit(run_loop(_serve(folders, settings, quiet=quiet, debug=shell.debug)))
 
 
 @dataclass(frozen=True, slots=True)

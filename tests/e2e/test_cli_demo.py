@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mirror.cli.app import build_app
+from mirror.cli.commands import build_app
 from tests.e2e.command import frames_at, mirror
 
 COMMANDS = ("sync", "status", "inspect", "doctor", "watch", "demo", "simulate")

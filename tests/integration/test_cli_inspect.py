@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from mirror.cli import inspect as command
 from mirror.cli import tables
-from mirror.cli.app import build_app
+from mirror.cli.commands import build_app
 from mirror.cli.shell import register
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -12,7 +12,7 @@ import pytest
 from store_kit import Store, group, png, store
 from typer.testing import CliRunner, Result
 
-from mirror.cli.app import build_app
+from mirror.cli.commands import build_app
 from mirror.store import Failure
 
 

@@ -1,0 +1,25 @@
+"""What the program says on standard error besides its log: sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import orjson
+
+
+def wants_json(log_format: str | None, config: Path | None) -> bool:
+    """Whether standard error is for machines."""
+    del config
+    return (log_format or os.environ.get("MIRROR_LOG_FORMAT")) == "json"
+
+
+def speak(sentence: str, *, as_json: bool) -> None:
+    """One sentence on standard error; an object where that is for machines."""
+    if as_json:
+        line = orjson.dumps({"level": "error", "event": sentence}).decode()
+    else:
+        line = f"mirror: {sentence}"
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
