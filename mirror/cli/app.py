@@ -1,18 +1,18 @@
 """The way in and the one way out: signals from the first moment, the exit code at the end.
 
-Nothing but the standard library is imported until the signals are caught.
+Nothing but the standard library is imported until the signals are caught. Here alone a signal, and
+a result that can't be printed, become an exit code.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from mirror.cli.signals import catch_signals, ignore_signals
-
-_INTERRUPTED = 75
-"""`ExitCode.INTERRUPTED`, without the import."""
 
 
 def main() -> None:
@@ -20,20 +20,36 @@ def main() -> None:
     catch_signals()
     words = sys.argv[1:]
     try:
-        code: int = import_module("mirror.cli.commands").run(words)
+        code = _run(words)
     except KeyboardInterrupt:
         ignore_signals()
-        _speak("Interrupted before it was done; run the same command again.", words)
-        code = _INTERRUPTED
+        code = _give_up(words, 75, "Interrupted before it was done; run the same command again.")
     ignore_signals()
     sys.exit(code)
 
 
-def _speak(sentence: str, words: list[str]) -> None:
-    speech = import_module("mirror.cli.speech")
-    config = _option(words, "--config")
-    as_json = speech.wants_json(_option(words, "--log-format"), config and Path(config))
-    speech.speak(sentence, as_json=as_json)
+def _run(words: list[str]) -> int:
+    streams = import_module("mirror.cli.streams")
+    streams.guard_streams()
+    try:
+        code: int = import_module("mirror.cli.commands").run(words)
+        sys.stdout.flush()
+    except streams.ReaderGoneError:
+        return _give_up(words, 128 + signal.SIGPIPE)
+    except streams.ResultLostError as error:
+        return _give_up(words, error.exit_code, str(error))
+    return code
+
+
+def _give_up(words: list[str], code: int, sentence: str = "") -> int:
+    # what standard output has not taken yet, Python would try to write once more at its end
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if sentence:
+        speech = import_module("mirror.cli.speech")
+        config = _option(words, "--config")
+        as_json = speech.wants_json(_option(words, "--log-format"), config and Path(config))
+        speech.speak(sentence, as_json=as_json)
+    return code
 
 
 def _option(words: list[str], name: str) -> str | None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from mirror.cli.speech import speak, wants_json
+from mirror.cli.streams import ReaderGoneError, ResultLostError
 from mirror.errors import ExitCode, MirrorError
 from mirror.settings import Settings, load_settings
 
@@ -119,17 +118,15 @@ def register(app: typer.Typer, command: Callable[..., None]) -> None:
         shell = Shell(**{name: options.pop(name) for name in _COMMON})
         try:
             command(shell, **options)
+        except ResultLostError:
+            raise
         except MirrorError as error:
             if shell.debug:
                 traceback.print_exception(error, file=sys.stderr)
             shell.say(str(error))
             raise typer.Exit(int(error.exit_code)) from None
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, ReaderGoneError):
             raise
-        except BrokenPipeError:
-            # whoever read our output has gone; so must what is left of it at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(128 + signal.SIGPIPE) from None
         except Exception as error:  # noqa: BLE001 - the last line before a user's terminal
             if shell.debug:
                 traceback.print_exception(error, file=sys.stderr)

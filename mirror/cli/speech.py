@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -16,10 +17,11 @@ def wants_json(log_format: str | None, config: Path | None) -> bool:
 
 
 def speak(sentence: str, *, as_json: bool) -> None:
-    """One sentence on standard error; an object where that is for machines."""
+    """One sentence on standard error, if it takes any; an object where that is for machines."""
     if as_json:
         line = orjson.dumps({"level": "error", "event": sentence}).decode()
     else:
         line = f"mirror: {sentence}"
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -7,12 +7,13 @@ stands how things are now.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, Self, TextIO
+from typing import Any, Literal, Self, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -37,12 +38,32 @@ def progress_display(
     """The display that suits `stream`, subscribed to `events`; `form` is the log format."""
     tally = Tally()
     events.subscribe(tally)
+    stream = cast(TextIO, _Calm(stream))
     console = Console(file=stream)
     if form != "json" and console.is_terminal and not console.is_dumb_terminal:
         return LiveDisplay(tally, console)
     lines = LineDisplay(tally, stream, style=json_line if form == "json" else plain_line)
     events.subscribe(lines)
     return lines
+
+
+class _Calm:
+    """A stream that loses what it can't write: a full disk or a closed pipe ends no run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class LiveDisplay:

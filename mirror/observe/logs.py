@@ -51,6 +51,8 @@ class _Writer(logging.Handler):
             stream = self._find()
             stream.write(self.format(record) + "\n")
             stream.flush()
+        except OSError:
+            pass  # nowhere is left to say so
         except Exception:  # noqa: BLE001 - as logging's own handlers: a log line never ends a run
             self.handleError(record)
 

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from rich.console import Console
@@ -321,3 +322,30 @@ def test_the_log_goes_through_the_live_display_and_the_result_does_not(
         sys.stdout.write("the result\n")
     assert "a line of the log" in terminal.getvalue()
     assert result.getvalue() == "the result\n"
+
+
+class Broken(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_stream_that_breaks_ends_no_run(form: Literal["text", "json"]) -> None:
+    events = Events()
+    with progress_display(events, Broken(), form):
+        events.emit(RunStarted(10, 0))
+        events.emit(RunFinished("complete", 0))
+
+
+def test_a_terminal_that_goes_away_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    events, stderr = Events(), sys.stderr
+    display = progress_display(events, Broken())
+    assert isinstance(display, LiveDisplay)
+    with display:
+        events.emit(RunStarted(10, 0))
+        events.emit(RunFinished("complete", 0))
+    assert sys.stderr is stderr
