@@ -1,10 +1,13 @@
-"""One run with everything that listens to it: progress, log, metrics, signals."""
+"""One run with what it needs around it: progress, log, metrics, signals, file descriptors."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import mirror
@@ -19,6 +22,12 @@ from mirror.sync.report import RunReport
 from mirror.sync.request import SyncRequest
 from mirror.sync.run import run_sync
 from mirror.sync.stop import Stop
+
+MOST_DESCRIPTORS = 65_536
+"""A soft limit beyond this helps nothing."""
+
+_RESERVE = 256
+"""Descriptors for all that is not a request: the ledger, temporaries, libraries, the log."""
 
 
 def bind_signals(stop: Stop) -> None:
@@ -38,9 +47,42 @@ def start_logging(settings: Settings, *, quiet: bool) -> None:
         get_logger().warning(sentence)
 
 
+def fitting_concurrency(limit: int, wanted: int) -> int:
+    """How many requests may be in flight where `limit` files may be open.
+
+    Each may need a connection and a temporary.
+    """
+    return max(1, min(wanted, (limit - _RESERVE) // 2))
+
+
+def fit_descriptors(settings: Settings, warn: Callable[[str], None]) -> Settings:
+    """Raise the limit of open files as far as it may be; fit the concurrency to what it is then."""
+    limit = _raise_descriptor_limit()
+    wanted = settings.concurrency
+    fitting = wanted if limit == resource.RLIM_INFINITY else fitting_concurrency(limit, wanted)
+    if fitting == wanted:
+        return settings
+    warn(
+        f"The limit of open files is {limit}, too low for a concurrency of {wanted}, which is"
+        f" lowered to {fitting}; `ulimit -n {2 * wanted + _RESERVE}` in the shell makes room."
+    )
+    return settings.model_copy(update={"concurrency": fitting})
+
+
+def _raise_descriptor_limit() -> int:
+    """The soft limit that then holds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 async def run_visibly(request: SyncRequest, settings: Settings, *, quiet: bool) -> RunReport:
     """`run_sync` as a person or an orchestrator sees it."""
     start_logging(settings, quiet=quiet)
+    settings = fit_descriptors(settings, get_logger().warning)
     stop, events = Stop(), Events()
     bind_signals(stop)
     events.subscribe(log_listener(get_logger()))

@@ -13,12 +13,12 @@ import select
 import sys
 from typing import ClassVar, TextIO
 
-from mirror.errors import ExitCode, MirrorError
+from mirror.errors import ExitCode, RunError
 
 _OUT, _ERR = 1, 2
 
 
-class ResultLostError(MirrorError):
+class ResultLostError(RunError):
     """What a command has to print can't be written to standard output."""
 
     reason: ClassVar[str] = "output"

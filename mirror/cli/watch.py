@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import mirror
-from mirror.cli.running import bind_signals, start_logging
+from mirror.cli.running import bind_signals, fit_descriptors, start_logging
 from mirror.cli.shell import Shell, folder
 from mirror.cli.signals import run_loop
 from mirror.errors import ExitCode, MirrorError, UsageError
@@ -64,6 +64,7 @@ def watch(
     _check_apart(inbox, dest)
     settings = shell.settings(metrics_port=metrics_port)
     start_logging(settings, quiet=quiet)
+    settings = fit_descriptors(settings, get_logger().warning)
     folders = _Folders(inbox, dest)
     raise typer.Exit(run_loop(_serve(folders, settings, quiet=quiet, debug=shell.debug)))
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import signal
+import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -260,3 +261,21 @@ async def test_what_people_see_without_json(platform: Simulator, export: Path, d
     assert "Mirroring 120 frames" in ended.err
     quiet = await mirror("sync", export, "--dest", dest, "--quiet", env=environment(platform))
     assert quiet.err == ""
+
+
+async def test_too_few_descriptors_lower_concurrency_and_nothing_fails(
+    platform: Simulator, export: Path, dest: Path
+) -> None:
+    """The soft limit is raised to the hard one; where that is low, too, less is done at once."""
+    words = ("-m", "mirror", "sync", str(export), "--dest", str(dest), "--concurrency", "64")
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'ulimit -Sn 64; ulimit -Hn 300; exec "$0" "$@"', sys.executable, *words),
+        env=environment(platform),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    ended = await finish(process)
+    assert ended.code == 0, ended.err
+    assert ended.err.count("limit of open files") == 1
+    assert "lowered to 22" in ended.err
+    assert "out_of_sockets" not in ended.err
