@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from importlib import import_module
-from pathlib import Path
 
 from mirror.cli.signals import catch_signals, ignore_signals
 
@@ -46,17 +45,5 @@ def _give_up(words: list[str], code: int, sentence: str = "") -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if sentence:
         speech = import_module("mirror.cli.speech")
-        config = _option(words, "--config")
-        as_json = speech.wants_json(_option(words, "--log-format"), config and Path(config))
-        speech.speak(sentence, as_json=as_json)
+        speech.speak(sentence, as_json=speech.asked_for_json(words))
     return code
-
-
-def _option(words: list[str], name: str) -> str | None:
-    """The value of an option, for when the command line has not been parsed."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word == name:
-            return following
-        if word.startswith(f"{name}="):
-            return word.removeprefix(f"{name}=")
-    return None

@@ -10,6 +10,8 @@ import typer
 
 import mirror
 from mirror.cli.shell import register
+from mirror.cli.speech import asked_for_json, speak
+from mirror.errors import ExitCode
 
 COMMANDS = ("sync", "status", "inspect", "doctor", "watch", "demo", "simulate")
 """In the order of the help. Each is the function of that name in the module of that name."""
@@ -57,12 +59,21 @@ def run(words: Sequence[str]) -> int:
     words = ["--retry-failed=*" if word == "--retry-failed" else word for word in words]
     # a command does not wait for the others' imports
     known = words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS
-    try:
-        build_app(known)(words)
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 0
-    else:
-        code = 0
+    code = _call(build_app(known), words, as_json=asked_for_json(words))
     if code == _TYPERS_INTERRUPTED:
         raise KeyboardInterrupt
     return code
+
+
+def _call(app: typer.Typer, words: Sequence[str], *, as_json: bool) -> int:
+    try:
+        code = app(words, standalone_mode=not as_json)
+    except SystemExit as ended:
+        code = ended.code
+    except Exception as error:
+        # what is wrong with the command line, which typer would draw a box around
+        if (tell := getattr(error, "format_message", None)) is None:
+            raise
+        speak(tell(), as_json=True)
+        code = getattr(error, "exit_code", ExitCode.USAGE)
+    return code if isinstance(code, int) else 0

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,9 +59,10 @@ class Shell:
             **options,
         )
 
-    def say(self, sentence: str) -> None:
-        """One sentence on standard error; an object where the log is for machines."""
-        speak(sentence, as_json=wants_json(self.log_format, self.config))
+    def say(self, sentence: str, error: Exception | None = None) -> None:
+        """One sentence on standard error; with `--debug`, the traceback of `error`, too."""
+        trace = error if self.debug else None
+        speak(sentence, as_json=wants_json(self.log_format, self.config), trace=trace)
 
 
 _COMMON: dict[str, Any] = {
@@ -121,19 +120,16 @@ def register(app: typer.Typer, command: Callable[..., None]) -> None:
         except ResultLostError:
             raise
         except MirrorError as error:
-            if shell.debug:
-                traceback.print_exception(error, file=sys.stderr)
-            shell.say(str(error))
+            shell.say(str(error), error)
             raise typer.Exit(int(error.exit_code)) from None
         except (typer.Exit, typer.Abort, ReaderGoneError):
             raise
         except Exception as error:  # noqa: BLE001 - the last line before a user's terminal
-            if shell.debug:
-                traceback.print_exception(error, file=sys.stderr)
             # the message of a foreign error may hold a URL, so only its type is shown
             shell.say(
                 f"Internal error ({type(error).__name__}). This is a bug; what is mirrored so far"
-                " is safe. Run again with --debug for the traceback, and please report it."
+                " is safe. Run again with --debug for the traceback, and please report it.",
+                error,
             )
             raise typer.Exit(int(ExitCode.INTERNAL)) from None
 

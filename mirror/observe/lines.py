@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, Protocol
-
-import orjson
 
 from mirror.observe import phrases
 from mirror.observe.tally import Tally
+from mirror.observe.text import json_text, stamp
 
 Moment = Literal["started", "progress", "finished"]
 
@@ -63,12 +62,7 @@ def json_line(moment: Moment, tally: Tally, at: datetime) -> str:
     }
     if tally.finished is not None:
         line["outcome"] = tally.finished.outcome
-    return orjson.dumps(line).decode()
-
-
-def stamp(at: datetime) -> str:
-    """UTC to the second, as the log writes it."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return json_text(line)
 
 
 def _started(tally: Tally) -> list[str]:

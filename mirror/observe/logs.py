@@ -34,7 +34,7 @@ from mirror.events import (
     Stopping,
 )
 from mirror.observe import phrases
-from mirror.observe.text import REDACTED, printable, redact
+from mirror.observe.text import REDACTED, json_text, printable, redact, trace_text
 
 _SECRET_KEYS = frozenset({"password", "token", "access_token", "http_token", "authorization"})
 
@@ -76,7 +76,7 @@ def configure_logging(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _make_fit,
-                _json() if form == "json" else _text(colors=_has_colors(find())),
+                _json if form == "json" else _text(colors=_has_colors(find())),
             ],
         )
     )
@@ -110,8 +110,8 @@ def _has_colors(stream: TextIO) -> bool:
     return stream.isatty() and not dull
 
 
-def _json() -> Processor:
-    return structlog.processors.JSONRenderer(ensure_ascii=False)
+def _json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return json_text(event)
 
 
 def _text(*, colors: bool) -> Processor:
@@ -130,8 +130,7 @@ def _make_fit(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
     fit = {key: _fit_value(key, value) for key, value in {**first, **event}.items()}
     if trace:
-        lines = redact(str(trace)).splitlines()
-        fit["exception"] = "\n".join(f"  {printable(line)}" for line in lines)
+        fit["exception"] = trace_text(str(trace))
     return fit
 
 

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
 
 REDACTED = "[redacted]"
 
@@ -45,3 +50,18 @@ def printable(text: str) -> str:
 
 def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def trace_text(trace: str) -> str:
+    """A traceback on several lines, each indented, so that none can pose as a line of the log."""
+    return "\n".join(f"  {printable(line)}" for line in redact(trace).splitlines())
+
+
+def stamp(at: datetime) -> str:
+    """UTC to the second, as the log writes it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """One object on one line, in the style of every line for machines: compact, in this order."""
+    return orjson.dumps(values).decode()

@@ -64,6 +64,14 @@ def test_json_lines_have_time_level_and_event_first() -> None:
     assert line["nothing"] is None
 
 
+def test_json_lines_are_compact_as_progress_and_sentences_are() -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json", stream)
+    get_logger().info("Größe.", many=[1, "a"], ratio=float("nan"))
+    line = stream.getvalue()
+    assert line.endswith('Z","level":"info","event":"Größe.","many":[1,"a"],"ratio":null}\n')
+
+
 def test_the_level_holds_back_what_is_below() -> None:
     stream = io.StringIO()
     configure_logging("warning", "json", stream)
