@@ -13,8 +13,9 @@ from contextlib import AsyncExitStack
 import mirror
 from mirror.events import Events, Idle
 from mirror.observe.display import progress_display
-from mirror.observe.logs import configure_logging, get_logger, log_listener
+from mirror.observe.logs import configure_logging, get_logger
 from mirror.observe.metrics import Metrics
+from mirror.observe.narrator import log_listener
 from mirror.service.health import Health
 from mirror.service.http import Address, serve_if_possible
 from mirror.settings import Settings, unknown_environment
@@ -85,7 +86,7 @@ async def run_visibly(request: SyncRequest, settings: Settings, *, quiet: bool) 
     settings = fit_descriptors(settings, get_logger().warning)
     stop, events = Stop(), Events()
     bind_signals(stop)
-    events.subscribe(log_listener(get_logger()))
+    events.subscribe(log_listener(get_logger(), str(request.destination)))
     async with AsyncExitStack() as stack:
         if settings.metrics_port is not None:
             metrics = Metrics(mirror.__version__)

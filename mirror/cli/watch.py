@@ -18,8 +18,9 @@ from mirror.cli.signals import run_loop
 from mirror.errors import ExitCode, MirrorError, UsageError
 from mirror.events import Events, Idle
 from mirror.observe.display import progress_display
-from mirror.observe.logs import get_logger, log_listener
+from mirror.observe.logs import get_logger
 from mirror.observe.metrics import Metrics
+from mirror.observe.narrator import log_listener
 from mirror.service.health import STUCK_AFTER, Pulse
 from mirror.service.http import DEFAULT_PORT, Address, serve
 from mirror.service.watch import Surroundings, SyncOne
@@ -91,7 +92,7 @@ async def _serve(folders: _Folders, settings: Settings, *, quiet: bool, debug: b
     bind_signals(stop)
     metrics = Metrics(mirror.__version__)
     pulse = Pulse(stuck_after=max(STUCK_AFTER, 3 * settings.rescan_seconds))
-    events = Events(metrics, pulse, log_listener(get_logger()))
+    events = Events(metrics, pulse, log_listener(get_logger(), str(folders.dest)))
     port = DEFAULT_PORT if settings.metrics_port is None else settings.metrics_port
     async with AsyncExitStack() as stack:
         bound = await stack.enter_async_context(

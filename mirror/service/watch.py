@@ -1,8 +1,9 @@
 """The long-running service: syncs every export that appears or changes in an inbox.
 
-Invariants: one export at a time; an export is settled only by a run that reached its end; nothing
-but a stop, a refusal of the credentials or a wrong configuration ends the service, and each of
-those with its own exit code. What a run does is injected: nothing here knows the pipeline.
+Invariants: one export at a time; an export is settled by a run that reached its end, or that would
+end the same way again; nothing but a stop, a refusal of the credentials or a wrong configuration
+ends the service, and each of those with its own exit code. What a run does is injected: nothing
+here knows the pipeline.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ from mirror.events import (
     Stopping,
 )
 from mirror.frames import FrameRef
-from mirror.observe.logs import configure_logging, get_logger, log_listener
+from mirror.observe.logs import configure_logging, get_logger
+from mirror.observe.narrator import log_listener
 from mirror.observe.text import printable, redact
 
 REF = FrameRef("w", "r", "f")
@@ -233,3 +234,31 @@ def test_hot_events_say_nothing() -> None:
 def test_ordinary_text_is_left_as_it_is() -> None:
     text = "Größe 12 µm, 日本語, it's 50 % of https://example.com/a/b"
     assert printable(redact(text)) == text
+
+
+def test_a_hundred_failed_frames_are_told_then_one_line_says_where_the_others_are() -> None:
+    stream = io.StringIO()
+    configure_logging("warning", "json", stream)
+    listen = log_listener(get_logger(), "my frames")
+    for _ in range(250):
+        listen(FrameFailed(REF, "not_found", "gone", 1))
+    *told, last = logged(stream)
+    assert [line["event"] for line in told] == ["A frame failed."] * 100
+    assert last["level"] == "warning"
+    assert last["event"] == (
+        "Further failed frames are counted only; `mirror status 'my frames' --failures` lists them."
+    )
+
+
+def test_each_run_of_a_service_tells_its_own_failed_frames() -> None:
+    stream = io.StringIO()
+    configure_logging("warning", "json", stream)
+    listen = log_listener(get_logger())
+    for _ in range(2):
+        listen(RunStarted(200, 0))
+        for _ in range(101):
+            listen(FrameFailed(REF, "not_found", "gone", 1))
+    events = [line["event"] for line in logged(stream)]
+    assert events.count("A frame failed.") == 200
+    assert len(events) == 202
+    assert "mirror status DEST --failures" in events[100]
