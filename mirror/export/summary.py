@@ -114,17 +114,12 @@ def summarize(exports: Sequence[ExportFile]) -> ExportSummary:
         total.add_written(tally)
     return ExportSummary(
         tuple(
-            ExportCounts(_path(export), export.sha256, export.size, tally.counts())
+            ExportCounts(str(export.path), export.sha256, export.size, tally.counts())
             for export, tally in zip(exports, tallies, strict=True)
         ),
         total.counts(),
         tuple(by_sequence),
     )
-
-
-def _path(export: ExportFile) -> str:
-    # a file's name may be no text at all, and JSON must be
-    return str(export.path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _unite(kept: Carried, further: Carried) -> Carried:
