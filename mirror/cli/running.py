@@ -18,7 +18,8 @@ from mirror.observe.metrics import Metrics
 from mirror.observe.narrator import log_listener
 from mirror.service.health import Health
 from mirror.service.http import Address, serve_if_possible
-from mirror.settings import Settings, unknown_environment
+from mirror.settings import Settings
+from mirror.sources import unknown_environment
 from mirror.sync.report import RunReport
 from mirror.sync.request import SyncRequest
 from mirror.sync.run import run_sync

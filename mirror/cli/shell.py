@@ -20,7 +20,8 @@ import typer
 from mirror.cli.speech import speak, wants_json
 from mirror.cli.streams import ReaderGoneError, ResultLostError
 from mirror.errors import ExitCode, MirrorError
-from mirror.settings import Settings, load_settings
+from mirror.settings import Settings
+from mirror.sources import load_settings
 
 
 class LogLevel(StrEnum):

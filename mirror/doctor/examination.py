@@ -24,7 +24,8 @@ from mirror.frames import FrameRef
 from mirror.observe.phrases import number, size
 from mirror.savant import Remote, connect
 from mirror.savant.probe import look_up, shake_hands
-from mirror.settings import Settings, unknown_environment
+from mirror.settings import Settings
+from mirror.sources import unknown_environment
 from mirror.store import PngChecker
 
 STEPS = ("configuration", "dns", "connection", "login", "export", "frame", "disk")

@@ -16,7 +16,8 @@ import orjson
 from mirror.errors import FrameError
 from mirror.events import Event, Events, RequestFinished, RequestStarted
 from mirror.frames import FrameRef
-from mirror.settings import Settings, load_settings
+from mirror.settings import Settings
+from mirror.sources import load_settings
 from mirror.sync.report import RunReport
 from mirror.sync.request import SyncRequest
 from mirror.sync.run import run_sync

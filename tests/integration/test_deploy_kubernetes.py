@@ -13,7 +13,8 @@ import pytest
 
 from mirror.errors import ExitCode
 from mirror.service.http import DEFAULT_PORT
-from mirror.settings import Settings, environment_name, load_settings
+from mirror.settings import Settings
+from mirror.sources import environment_name, load_settings
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ROOT / "deploy" / "kubernetes"

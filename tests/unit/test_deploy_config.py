@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.settings import Settings, environment_name, load_settings
+from mirror.settings import Settings
+from mirror.sources import environment_name, load_settings
 
 CONFIG = Path(__file__).parents[2] / "config"
 ENTRY = re.compile(r"^# Default: (?P<default>.+)\n# (?P<name>\w+) = (?P<value>.+)$", re.MULTILINE)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mirror.errors import ConfigurationError
-from mirror.settings import Settings, environment_name, load_settings, unknown_environment
+from mirror.settings import Settings
+from mirror.sources import environment_name, load_settings, unknown_environment
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 

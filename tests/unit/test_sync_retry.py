@@ -11,7 +11,7 @@ from mirror.errors import (
     ThrottledError,
 )
 from mirror.frames import FrameRef
-from mirror.settings import load_settings
+from mirror.sources import load_settings
 from mirror.store import PendingFrame
 from mirror.sync.retry import RetryBudget, RetryPolicy, Work
 
