@@ -2,7 +2,7 @@
 
 `mirror` runs as users run it: verification, ledger and durability on. The peer has none of them.
 
-Usage: python -m benchmarks.both_hops [--pairs 5] [--frames 4000] [--frame-bytes 88000] [--dir DIR]
+Usage: python -m benchmarks.both_hops [--pairs 5] [--frames 10000] [--frame-bytes 88000] [--dir DIR]
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--frames", type=int, default=4000)
+    parser.add_argument("--frames", type=int, default=10000)
     parser.add_argument("--frame-bytes", type=int, default=88_000)
     parser.add_argument("--dir", type=Path, default=None, help="on the disk to be measured")
     args = parser.parse_args()
