@@ -5,6 +5,7 @@ from mirror.store.destination import Destination
 from mirror.store.layout import Layout
 from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, lock_holder
+from mirror.store.missing import Missing, looking_through
 from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.reader import (
     IngestedExport,
@@ -51,6 +52,7 @@ __all__ = [
     "Ledger",
     "LedgerReader",
     "LedgerSummary",
+    "Missing",
     "PendingFrame",
     "PngChecker",
     "PngInfo",
@@ -64,5 +66,6 @@ __all__ = [
     "check_png",
     "last_run",
     "lock_holder",
+    "looking_through",
     "open_stream",
 ]

@@ -201,7 +201,7 @@ class Ledger:
         `forget` may be called between two of them. Raises `DestinationError`.
         """
         with self._destination.directories() as directories:
-            looking = Missing(directories, self._destination)
+            looking = Missing(directories, self._destination.layout, self._destination.root)
             after = 0
             while True:
                 with translated(self._path):

@@ -1,5 +1,7 @@
 """Which recorded files are gone: by listing folders with the files' sizes, without opening a file.
 
+One rule for the run, which asks the ledger's pages, and for the dry run, which asks file by file.
+
 Memory is that of one folder's names; a folder with more than `LISTED` entries is asked name by name
 instead. Only a regular file of the recorded size counts as there.
 """
@@ -10,12 +12,14 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from mirror.errors import DestinationError
 from mirror.frames import FrameRef
-from mirror.store.destination import Destination
-from mirror.store.directories import Directories, split
-from mirror.store.trouble import why
+from mirror.store.directories import FOLDER, Directories, split
+from mirror.store.layout import Layout
+from mirror.store.trouble import destination_error, why
 
 LISTED = 100_000
 NO_FILE = -1
@@ -31,9 +35,10 @@ Row = tuple[int, str, str, str, int]
 class Missing:
     """One pass over the recorded frames; keeps the listing of the folder it is in."""
 
-    def __init__(self, directories: Directories, destination: Destination) -> None:
+    def __init__(self, directories: Directories, layout: Layout, root: Path) -> None:
         self._directories = directories
-        self._destination = destination
+        self._layout = layout
+        self._root = root
         self._place: str | None = None
         self._sizes: dict[str, int] | None = {}
 
@@ -43,15 +48,21 @@ class Missing:
 
     def gone(self, page: list[Row]) -> Iterator[int]:
         """The rows of those whose file is not there. Raises `DestinationError`."""
-        relative = self._destination.layout.relative
         for row, workspace_id, root_id, frame_id, size in page:
-            place, name = split(relative(FrameRef(workspace_id, root_id, frame_id)))
-            if place != self._place:
-                self._sizes = self._list(place)
-                self._place = place
-            sizes = self._sizes
-            if size != (self._asked(place, name) if sizes is None else sizes.get(name, NO_FILE)):
+            if not self.there(FrameRef(workspace_id, root_id, frame_id), size):
                 yield row
+
+    def there(self, ref: FrameRef, size: int) -> bool:
+        """Whether a regular file of `size` bytes is at a frame's name. Raises `DestinationError`.
+
+        Cheap when frames of one folder are asked one after the other.
+        """
+        place, name = split(self._layout.relative(ref))
+        if place != self._place:
+            self._sizes = self._list(place)
+            self._place = place
+        sizes = self._sizes
+        return size == (self._asked(place, name) if sizes is None else sizes.get(name, NO_FILE))
 
     def _list(self, place: str) -> dict[str, int] | None:
         """What each name in a folder holds, as `_size` says it; None: too many to keep."""
@@ -65,7 +76,7 @@ class Missing:
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
-            where = str(self._destination.root / place)
+            where = str(self._root / place)
             raise DestinationError(f"The folder {where!r} can't be read: {why(error)}.") from None
         return sizes
 
@@ -76,6 +87,20 @@ class Missing:
         except OSError:
             return NO_FILE
         return found.st_size if stat.S_ISREG(found.st_mode) else NO_FILE
+
+
+@contextmanager
+def looking_through(root: Path, layout: Layout) -> Iterator[Missing]:
+    """Look at a destination that is not held; nothing is made. Raises `DestinationError`."""
+    try:
+        folder = os.open(root, FOLDER & ~os.O_NOFOLLOW)  # the root itself may be a link
+    except OSError as error:
+        raise destination_error(root, error) from None
+    try:
+        with Directories(folder, layout.dir_mode) as directories:
+            yield Missing(directories, layout, root)
+    finally:
+        os.close(folder)
 
 
 def _size(entry: os.DirEntry[str]) -> int:

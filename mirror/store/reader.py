@@ -42,6 +42,10 @@ GROUP BY reason ORDER BY 2 DESC, 1
 """
 
 
+_SIZES = """
+SELECT f.frame_id, f.size FROM frames f JOIN sequences s ON s.id = f.sequence
+WHERE s.root_id = ? AND s.workspace_id = ? AND f.state = 1
+"""
 _STATES = """
 SELECT f.frame_id, f.state, f.reason FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ?
@@ -165,6 +169,11 @@ class LedgerReader:
             return {frame_id: (FrameState(state), reason) for frame_id, state, reason in rows}
         except ValueError:  # nothing was checked but the tables
             raise damaged(self._path) from None
+
+    def sizes(self, workspace_id: str, root_id: str) -> dict[str, int]:
+        """Bytes of each mirrored frame of one (workspace, root), by frame id."""
+        with translated(self._path):
+            return dict(self._db.execute(_SIZES, (root_id, workspace_id)).fetchall())
 
     def failures(self) -> Iterator[Failure]:
         """Every frame that has failed, one by one, by row."""

@@ -73,14 +73,14 @@ class Feeder:
         budget: RetryBudget,
         hosts: tuple[Host, Host],
         wake: asyncio.Event,
-        surroundings: tuple[Stop, float],
+        stop: Stop,
     ) -> None:
         self._fresh = fresh
         self._delays = delays
         self._budget = budget
         self._hosts = hosts
         self._wake = wake
-        self._stop, self._patience = surroundings
+        self._stop = stop
 
     async def next(self, idle: Callable[[], bool]) -> Work | None:
         """The next work; None when there is nothing more and `idle()` says nothing can come back.
@@ -103,7 +103,7 @@ class Feeder:
         """Seconds until something may go out; 0 or less: now."""
         for host in self._hosts:
             host.check()
-        if self._budget.spent(now, self._patience):
+        if self._budget.spent(now):
             raise ServiceUnavailableError(
                 "The platform sends nothing usable any more, and the retry budget is spent. What is"
                 " mirrored so far is safe; running the same command again resumes."

@@ -53,7 +53,8 @@ class Pipeline:
         self._turn = asyncio.Lock()
         self._delays = DelayQueue()
         self._policy = RetryPolicy(settings)
-        self._budget = RetryBudget(max(RETRY_CAPACITY, 2 * settings.concurrency), clock())
+        capacity = max(RETRY_CAPACITY, 2 * settings.concurrency)
+        self._budget = RetryBudget(capacity, settings.outage_patience, clock())
         self._hosts = (
             Host("resolve", settings, events, clock),
             Host("download", settings, events, clock),
@@ -65,12 +66,7 @@ class Pipeline:
         )
         self._fresh = Fresh(self._load_page, self._wake.set)
         self._feeder = Feeder(
-            self._fresh,
-            self._delays,
-            self._budget,
-            self._hosts,
-            self._wake,
-            (around.stop, settings.outage_patience),
+            self._fresh, self._delays, self._budget, self._hosts, self._wake, around.stop
         )
 
     def __repr__(self) -> str:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 from mirror.export import ExportFile, Selection, SequenceFrames, select_frames
 from mirror.frames import FrameRef
 from mirror.settings import Settings
-from mirror.store import FrameState, Layout, LedgerReader
+from mirror.store import FrameState, Layout, LedgerReader, Missing, looking_through
 from mirror.sync.plan import check_selection
 from mirror.sync.report import ExportEntry, FrameTotals, RunReport
 from mirror.sync.request import SyncRequest
 
 
 class _Count:
-    """Counts the frames of a selection, as the ledger knows them. `reader`: None where there is
-    no ledger yet."""
+    """Counts the frames of a selection as they are found at the destination; `found`: None where
+    there is no ledger yet."""
 
-    def __init__(self, request: SyncRequest, reader: LedgerReader | None, layout: Layout) -> None:
+    def __init__(self, request: SyncRequest, found: tuple[LedgerReader, Missing] | None) -> None:
         self._request = request
-        self._reader = reader
-        self._layout = layout
-        self._place = ""
-        self._names: frozenset[str] = frozenset()
+        self._found = found
         self._total = self._mirrored = 0
 
     def take(self, groups: Iterable[SequenceFrames]) -> int:
@@ -34,39 +29,36 @@ class _Count:
         seen = 0
         for group in groups:
             seen += len(group.frame_ids)
-            self._take(group)
+            if self._request.retry_failed is None:
+                self._take(group)
+            else:
+                self._take_failed(group, self._request.retry_failed)
         return seen
 
     def _take(self, group: SequenceFrames) -> None:
         limit = self._request.limit
-        ids = group.frame_ids
-        if self._request.retry_failed is None and limit is not None:
-            ids = ids[: limit - self._total]
-        if self._reader is None:
-            self._total += len(ids) if self._request.retry_failed is None else 0
+        ids = group.frame_ids if limit is None else group.frame_ids[: limit - self._total]
+        self._total += len(ids)
+        if self._found is None:
             return
-        states = self._reader.states(group.workspace_id, group.root_id)
-        known = [states[frame] for frame in ids if frame in states]
-        failed = [reason for state, reason in known if state is FrameState.FAILED]
-        if self._request.retry_failed is None:
-            self._total += len(ids)
-            self._mirrored += sum(
-                states[frame][0] is FrameState.MIRRORED and self._there(group, frame)
-                for frame in ids
-                if frame in states
-            )
-        else:
-            wanted = self._request.retry_failed
-            self._total += sum(wanted in {"*", reason} for reason in failed)
-            self._total = self._total if limit is None else min(self._total, limit)
+        reader, looking = self._found
+        sizes = reader.sizes(group.workspace_id, group.root_id)
+        self._mirrored += sum(
+            looking.there(FrameRef(group.workspace_id, group.root_id, frame), sizes[frame])
+            for frame in ids
+            if frame in sizes
+        )
 
-    def _there(self, group: SequenceFrames, frame_id: str) -> bool:
-        """Whether the file of a recorded frame is there, as a run would find by its name."""
-        ref = FrameRef(group.workspace_id, group.root_id, frame_id)
-        place, _, name = self._layout.relative(ref).rpartition("/")
-        if place != self._place or not self._names:
-            self._place, self._names = place, _names(self._request.destination / place)
-        return name in self._names
+    def _take_failed(self, group: SequenceFrames, wanted: str) -> None:
+        if self._found is None:
+            return
+        states = self._found[0].states(group.workspace_id, group.root_id)
+        known = (states[frame] for frame in group.frame_ids if frame in states)
+        self._total += sum(
+            state is FrameState.FAILED and wanted in {"*", reason} for state, reason in known
+        )
+        if self._request.limit is not None:
+            self._total = min(self._total, self._request.limit)
 
     def totals(self) -> FrameTotals:
         """What was counted; what failed before would be tried again, so it is pending."""
@@ -75,14 +67,6 @@ class _Count:
             already_mirrored=self._mirrored,
             pending=self._total - self._mirrored,
         )
-
-
-def _names(folder: Path) -> frozenset[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries)
-    except OSError:
-        return frozenset()
 
 
 def rehearse(request: SyncRequest, settings: Settings) -> RunReport:
@@ -95,12 +79,13 @@ def rehearse(request: SyncRequest, settings: Settings) -> RunReport:
         exports = [stack.enter_context(ExportFile.open(path)) for path in request.exports]
         check_selection(exports, request.selection)
         reader = LedgerReader.find(request.destination)
+        found = None
         if reader is not None:
-            stack.enter_context(reader)
-        layout = Layout(settings.path_template)
-        count = _Count(request, reader, layout)
+            looking = looking_through(request.destination, Layout(settings.path_template))
+            found = stack.enter_context(reader), stack.enter_context(looking)
+        count = _Count(request, found)
         simple = len(exports) == 1 and request.selection.everything
-        idle = _Count(request, None, layout)
+        idle = _Count(request, None)
         frames = [
             (count if simple else idle).take(select_frames([export], Selection()))
             for export in exports

@@ -87,8 +87,9 @@ class RetryBudget:
     TRICKLE = 1.0
     """Tokens a second."""
 
-    def __init__(self, capacity: float, now: float) -> None:
+    def __init__(self, capacity: float, patience: float, now: float) -> None:
         self._refused = False
+        self._patience = patience
         self._capacity = self._tokens = capacity
         self._now = self._arrived_at = now
 
@@ -111,9 +112,9 @@ class RetryBudget:
         self._arrived_at = now
         self._refused = False
 
-    def spent(self, now: float, patience: float) -> bool:
-        """Whether a retry was refused and nothing arrived for `patience` seconds."""
-        return self._refused and now - self._arrived_at >= patience
+    def spent(self, now: float) -> bool:
+        """Whether a retry was refused and nothing arrived for as long as the patience."""
+        return self._refused and now - self._arrived_at >= self._patience
 
     def _put(self, tokens: float) -> None:
         self._tokens = min(self._capacity, self._tokens + tokens)

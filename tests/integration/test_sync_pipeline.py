@@ -556,3 +556,14 @@ async def test_a_dry_run_sees_a_file_that_is_gone(
     (dest / "b" / f"{FRAMES[30]}.png").unlink()
     totals = rehearse(SyncRequest((export,), dest), quick()).frames
     assert (totals.already_mirrored, totals.pending) == (39, 1)
+
+
+async def test_a_dry_run_and_a_run_agree_on_a_cut_file(
+    export: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Run(FakeRemote()).sync(monkeypatch, export, dest)
+    cut = dest / "b" / f"{FRAMES[30]}.png"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    totals = rehearse(SyncRequest((export,), dest), quick()).frames
+    report = await Run(FakeRemote()).sync(monkeypatch, export, dest)
+    assert totals.pending == report.frames.mirrored == 1

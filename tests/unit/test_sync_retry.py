@@ -72,13 +72,13 @@ def test_fault_08_retry_after_is_obeyed_and_capped() -> None:
 
 
 def test_fault_32_the_budget_bounds_retries_and_trickles() -> None:
-    budget = RetryBudget(10, now=0.0)
+    budget = RetryBudget(10, patience=45, now=0.0)
     assert sum(budget.take(0.0) for _ in range(1000)) == 10
     assert sum(budget.take(3.0) for _ in range(1000)) == 3
 
 
 def test_frames_that_arrive_give_their_tokens_back() -> None:
-    budget = RetryBudget(10, now=0.0)
+    budget = RetryBudget(10, patience=45, now=0.0)
     for _ in range(1000):
         assert budget.take(0.0)
         assert budget.take(0.0)
@@ -86,18 +86,18 @@ def test_frames_that_arrive_give_their_tokens_back() -> None:
 
 
 def test_the_bucket_never_holds_more_than_its_capacity() -> None:
-    budget = RetryBudget(10, now=0.0)
+    budget = RetryBudget(10, patience=45, now=0.0)
     for _ in range(1000):
         budget.succeed(borrowed=0, now=0.0)
     assert sum(budget.take(10_000.0) for _ in range(1000)) == 10
 
 
 def test_a_budget_that_stays_empty_while_nothing_arrives_is_spent() -> None:
-    budget = RetryBudget(1, now=0.0)
-    assert not budget.spent(1000.0, patience=45)
+    budget = RetryBudget(1, patience=45, now=0.0)
+    assert not budget.spent(1000.0)
     assert budget.take(0.0)
     assert not budget.take(0.0)
-    assert not budget.spent(44.0, patience=45)
-    assert budget.spent(45.0, patience=45)
+    assert not budget.spent(44.0)
+    assert budget.spent(45.0)
     budget.succeed(borrowed=0, now=45.0)
-    assert not budget.spent(1000.0, patience=45)
+    assert not budget.spent(1000.0)
