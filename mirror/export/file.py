@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from mirror.closing import Closing
 from mirror.export.cut import SequenceSlice, cut_sequences
 from mirror.export.source import Source
 
 
-class ExportFile:
+class ExportFile(Closing):
     """One mapped export; a context manager. `size` is in bytes.
 
     Cutting a large file holds the interpreter for its length (about 0.5 s for 400 MB).
@@ -56,14 +56,6 @@ class ExportFile:
         """Let go of the file. Slices held elsewhere stay readable until they are dropped."""
         self._sequences = None
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._sequences is None else f"{len(self._sequences)} sequences"

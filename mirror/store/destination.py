@@ -14,9 +14,8 @@ import secrets
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from mirror.closing import Closing
 from mirror.errors import DestinationError
 from mirror.store.directories import Directories, open_folder, split
 from mirror.store.layout import STATE, Layout
@@ -29,7 +28,7 @@ NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Destination:
+class Destination(Closing):
     """Use `Destination.open`; a context manager.
 
     `root`: its absolute path. `root_fd`, `state_fd`, `temporaries_fd`: its folders.
@@ -72,17 +71,6 @@ class Destination:
 
     def __repr__(self) -> str:
         return f"<Destination {str(self.root)!r}{' closed' if self._closed else ''}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the lock and the folders; leave no temporary. Closing again does nothing."""

@@ -12,9 +12,8 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
+from mirror.closing import Closing
 from mirror.store.trouble import OUT_OF_FILES
 
 OPEN = 16
@@ -42,7 +41,7 @@ def open_folder(name: str, parent: int, mode: int | None) -> int:
     return folder
 
 
-class Directories:
+class Directories(Closing):
     """Descriptors of folders by their path below `root`; '' is the root. A context manager."""
 
     def __init__(self, root: int, mode: int) -> None:
@@ -52,17 +51,6 @@ class Directories:
 
     def __repr__(self) -> str:
         return f"<Directories {len(self._open)} open>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._release()
 
     def find(self, path: str) -> int:
         """The existing folder at `path`; the descriptor is good until the next call."""
@@ -84,10 +72,11 @@ class Directories:
         except OSError as error:
             if error.errno not in OUT_OF_FILES or not self._open:
                 raise
-        self._release()
+        self.close()
         return do()
 
-    def _release(self) -> None:
+    def close(self) -> None:
+        """Give back every descriptor; what is asked for later is opened anew."""
         while self._open:
             os.close(self._open.popitem()[1])
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
+from mirror.closing import Closing
 from mirror.errors import LedgerError
 from mirror.export import SequenceFrames
 from mirror.frames import FrameRef
@@ -65,7 +64,7 @@ mirrored_at = NULL WHERE id = ?
 """
 
 
-class Ledger:
+class Ledger(Closing):
     """Use `Ledger.open`; a context manager. Every method may raise `LedgerError`.
 
     `recovered`: a sentence about what was found and where it is now, when the ledger was damaged
@@ -89,17 +88,6 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"<Ledger {str(self._path)!r}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connection; the last word is already on the disk. Safe to repeat."""

@@ -13,10 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
+from mirror.closing import Closing
 from mirror.errors import DestinationError
 from mirror.frames import FrameRef
 from mirror.store.damage import DamagedLedgerError, damaged, translated, translated_opening
@@ -94,7 +93,7 @@ class LedgerSummary:
     exports: list[IngestedExport]
 
 
-class LedgerReader:
+class LedgerReader(Closing):
     """Use `LedgerReader.open`; a context manager. Methods may raise `LedgerError`."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
@@ -138,17 +137,6 @@ class LedgerReader:
 
     def __repr__(self) -> str:
         return f"<LedgerReader {str(self._path)!r}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connection."""
