@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements/dev.txt
 
-.PHONY: help setup demo test check bench coverage lock format clean
+.PHONY: help setup demo test check faults protections bench coverage lock format clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -29,6 +29,13 @@ test: $(STAMP) ## the tests, with coverage
 	@$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+faults: $(STAMP) ## every fault and attack of the table, with its long tests; needs root for all of them
+	@tests/faults/install
+	@$(BIN)/python -m pytest tests/faults -m "long or not long" -n 2 --dist worksteal
+
+protections: $(STAMP) ## take protections out, one by one, and see the tests go red
+	@$(BIN)/python -m tests.faults.without_protection
 
 check: $(STAMP) ## style, types and the layers of the house
 	@$(BIN)/ruff format --check .

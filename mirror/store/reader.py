@@ -21,7 +21,13 @@ from mirror.frames import FrameRef
 from mirror.store.damage import DamagedLedgerError, damaged, translated, translated_opening
 from mirror.store.layout import STATE
 from mirror.store.schema import NAME, check_tables
-from mirror.store.values import Failure, FrameCounts, FrameState, PendingFrame
+from mirror.store.values import (
+    Failure,
+    FrameCounts,
+    FrameState,
+    PendingFrame,
+    RecordedFrame,
+)
 
 REPORT = "report.json"
 # by the index of (sequence, frame_id), so that nothing has to be sorted
@@ -44,6 +50,11 @@ GROUP BY reason ORDER BY 2 DESC, 1
 _SIZES = """
 SELECT f.frame_id, f.size FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ? AND f.state = 1
+"""
+_MIRRORED = """
+SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.size, f.sha256, f.width, f.height
+FROM frames f CROSS JOIN sequences s ON s.id = f.sequence
+WHERE f.id > ? AND f.state = 1 ORDER BY f.id LIMIT 4096
 """
 _STATES = """
 SELECT f.frame_id, f.state, f.reason FROM frames f JOIN sequences s ON s.id = f.sequence
@@ -162,6 +173,18 @@ class LedgerReader(Closing):
         """Bytes of each mirrored frame of one (workspace, root), by frame id."""
         with translated(self._path):
             return dict(self._db.execute(_SIZES, (root_id, workspace_id)).fetchall())
+
+    def mirrored(self) -> Iterator[RecordedFrame]:
+        """Every frame recorded as mirrored, by row; page by page, so that a run may write."""
+        after = 0
+        while True:
+            with translated(self._path):
+                page = self._db.execute(_MIRRORED, (after,)).fetchall()
+            if not page:
+                return
+            after = page[-1][0]
+            for row in page:
+                yield RecordedFrame(row[0], FrameRef(row[1], row[2], row[3]), *row[4:])
 
     def failures(self) -> Iterator[Failure]:
         """Every frame that has failed, one by one, by row."""

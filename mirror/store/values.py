@@ -21,6 +21,17 @@ class PendingFrame(NamedTuple):
     attempts: int
 
 
+class RecordedFrame(NamedTuple):
+    """A frame recorded as mirrored. `size`: bytes of its file; `width`, `height`: pixels."""
+
+    row: int
+    ref: FrameRef
+    size: int
+    sha256: bytes
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """A downloaded body in memory, as it arrived; `size` is the sum of its chunks."""
