@@ -1,7 +1,8 @@
 """Takes protections out of a copy of the checkout, one at a time, and sees the tests go red.
 
-`protections/*.toml` lists them: the row, the file, what is replaced by what, and the tests that must
-then fail. Run as `python -m tests.faults.without_protection [ROW…]`; exit 1 when a test stayed green.
+`protections/*.toml` lists them: the row, the file, what is replaced by what, and the tests that
+must then fail. Run as `python -m tests.faults.without_protection [ROW…]`; exit 1 when a test stayed
+green.
 """
 
 from __future__ import annotations
