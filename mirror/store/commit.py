@@ -23,7 +23,7 @@ from mirror.store.descriptors import most_descriptors, sync_and_close
 from mirror.store.destination import OLD_FILE, Destination
 from mirror.store.directories import Directories, ancestors, split
 from mirror.store.ledger import Ledger
-from mirror.store.steps import Reached, Step, Strikes, pass_by
+from mirror.store.steps import Step, Strikes
 from mirror.store.trouble import (
     LOST,
     OUT_OF_FILES,
@@ -50,12 +50,9 @@ class _GroupLostError(Exception):
 class Committer:
     """Commits groups into one destination and its ledger."""
 
-    def __init__(
-        self, destination: Destination, ledger: Ledger, *, reached: Reached = pass_by
-    ) -> None:
+    def __init__(self, destination: Destination, ledger: Ledger) -> None:
         self._destination = destination
         self._ledger = ledger
-        self._reached = reached
         self._strikes = Strikes()
         # a quarter, because the rest of the run needs descriptors at the same time
         self._at_once = max(1, min(OPEN_AT_ONCE, most_descriptors() // 4))
@@ -102,7 +99,7 @@ class Committer:
                     else:
                         raise _lost_or_over(error)
                 done += len(files)
-        self._reached(Step.FILES_SYNCED)
+        self._destination.reached(Step.FILES_SYNCED)
         return kept
 
     def _place(self, synced: Iterable[Written], result: CommitResult) -> list[Written]:
@@ -133,10 +130,9 @@ class Committer:
         folder = directories.make(place)
         if _differs(item, name, folder):
             result.set_aside.append((item.frame, self._destination.set_aside(path, folder)))
-            self._reached(Step.SET_ASIDE)
-        self._reached(Step.CHECKED)
+        self._destination.reached(Step.CHECKED)
         os.rename(item.name, name, src_dir_fd=self._destination.temporaries_fd, dst_dir_fd=folder)
-        self._reached(Step.RENAMED)
+        self._destination.reached(Step.RENAMED)
 
     def _sync_folders(self, placed: Sequence[Written]) -> None:
         paths = {split(self._destination.layout.relative(item.frame.ref))[0] for item in placed}
@@ -149,14 +145,14 @@ class Committer:
                 error = self._sync_folder(path)  # noqa: PLW2901 - it was not asked; now it is alone
             if error is not None:
                 raise _lost_or_over(error)
-        self._reached(Step.DIRECTORIES_SYNCED)
+        self._destination.reached(Step.DIRECTORIES_SYNCED)
 
     def _record(
         self, placed: list[Written], failures: Sequence[Failure], result: CommitResult
     ) -> None:
         if placed or failures:
             self._ledger.record(placed, failures)
-            self._reached(Step.RECORDED)
+            self._destination.reached(Step.RECORDED)
         if placed:
             self._strikes.clear()
         result.committed.extend(placed)
@@ -198,7 +194,7 @@ class Committer:
         if isinstance(file, OSError):
             return file
         error = sync_and_close(file)
-        self._reached(Step.FILE_SYNCED)
+        self._destination.reached(Step.FILE_SYNCED)
         return error
 
     def _sync_folder(self, path: str) -> OSError | None:
@@ -207,7 +203,7 @@ class Committer:
                 os.fsync(directories.find(path))
         except OSError as error:
             return error
-        self._reached(Step.DIRECTORY_SYNCED)
+        self._destination.reached(Step.DIRECTORY_SYNCED)
         return None
 
     # --- what went wrong --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from mirror.errors import DestinationError
 from mirror.store.directories import Directories, open_folder, split
 from mirror.store.layout import STATE, Layout
 from mirror.store.lock import take_lock
+from mirror.store.steps import Reached, Step, pass_by
 from mirror.store.trouble import destination_error
 
 TEMPORARIES = "tmp"
@@ -31,12 +32,16 @@ OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Destination(Closing):
     """Use `Destination.open`; a context manager.
 
-    `root`: its absolute path. `root_fd`, `state_fd`, `temporaries_fd`: its folders.
+    `root`: its absolute path. `root_fd`, `state_fd`, `temporaries_fd`: its folders. `reached`: told
+    each step that is done here, by whomever.
     """
 
-    def __init__(self, root: Path, layout: Layout, fds: tuple[int, int, int, int]) -> None:
+    def __init__(
+        self, root: Path, layout: Layout, fds: tuple[int, int, int, int], reached: Reached
+    ) -> None:
         self.root = root
         self.layout = layout
+        self.reached = reached
         self.root_fd, self.state_fd, self.temporaries_fd, self._lock_fd = fds
         self._token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -44,7 +49,7 @@ class Destination(Closing):
         self._closed = False
 
     @classmethod
-    def open(cls, root: Path, layout: Layout) -> Destination:
+    def open(cls, root: Path, layout: Layout, reached: Reached = pass_by) -> Destination:
         """Hold the destination at `root`, making what is missing.
 
         Raises `DestinationError`, and `DestinationBusyError` when another run holds it.
@@ -57,17 +62,19 @@ class Destination(Closing):
             fds.append(open_folder(STATE, fds[0], layout.dir_mode))
             lock = take_lock(root, fds[1])
             fds.append(lock)
+            reached(Step.HELD)
             fds.insert(2, open_folder(TEMPORARIES, fds[1], layout.dir_mode))
             _remove_all(fds[2])
             os.fsync(fds[1])
             os.fsync(fds[0])
+            reached(Step.SWEPT)
         except OSError as error:
             _close_all(fds)
             raise destination_error(root, error) from None
         except BaseException:
             _close_all(fds)
             raise
-        return cls(root, layout, (fds[0], fds[1], fds[2], fds[3]))
+        return cls(root, layout, (fds[0], fds[1], fds[2], fds[3]), reached)
 
     def __repr__(self) -> str:
         return f"<Destination {str(self.root)!r}{' closed' if self._closed else ''}>"
@@ -118,8 +125,11 @@ class Destination(Closing):
                 os.fsync(file)
             finally:
                 os.close(file)
+            self.reached(Step.STATE_SYNCED)
             os.rename(temporary, name, src_dir_fd=self.temporaries_fd, dst_dir_fd=self.state_fd)
+            self.reached(Step.STATE_RENAMED)
             os.fsync(self.state_fd)
+            self.reached(Step.STATE_WRITTEN)
         except OSError as error:
             self.remove(temporary)
             raise destination_error(self.root, error) from None
@@ -139,11 +149,13 @@ class Destination(Closing):
             target = directories.make(kept)
             free = next(n for n in itertools.count(1) if not stands(f"{name}.{n}", target))
             os.rename(name, f"{name}.{free}", src_dir_fd=folder, dst_dir_fd=target)
+            self.reached(Step.MOVED_ASIDE)
             above = kept
             while above:
                 os.fsync(directories.find(above))
                 above = split(above)[0]
             os.fsync(folder)
+        self.reached(Step.SET_ASIDE)
         return f"{kept}/{name}.{free}"
 
 

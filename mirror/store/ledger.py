@@ -21,6 +21,7 @@ from mirror.store.ingest import ingest
 from mirror.store.missing import Missing
 from mirror.store.opening import open_ledger
 from mirror.store.schema import NAME, transaction
+from mirror.store.steps import Step
 from mirror.store.trouble import destination_error
 from mirror.store.values import (
     ExportRecord,
@@ -92,6 +93,7 @@ class Ledger(Closing):
     def close(self) -> None:
         """Close the connection; the last word is already on the disk. Safe to repeat."""
         self._db.close()
+        self._destination.reached(Step.LEDGER_CLOSED)
 
     # --- exports ------------------------------------------------------------------------------
 
@@ -110,7 +112,10 @@ class Ledger(Closing):
         some file systems take for one.
         """
         with translated(self._path), transaction(self._db):
-            return ingest(self._db, self._destination.layout, export, groups)
+            result = ingest(self._db, self._destination.layout, export, groups)
+            self._destination.reached(Step.INGESTING)
+        self._destination.reached(Step.INGESTED)
+        return result
 
     # --- what this run asks for -----------------------------------------------------------------
 
@@ -203,6 +208,7 @@ class Ledger(Closing):
         """These frames are pending again."""
         with translated(self._path), transaction(self._db):
             self._db.executemany(_FORGET, ((row,) for row in rows))
+        self._destination.reached(Step.FORGOTTEN)
 
     # --- what became of frames --------------------------------------------------------------------
 
@@ -215,6 +221,7 @@ class Ledger(Closing):
                 _FAIL,
                 ((item.attempts, item.reason, item.detail, item.frame.row) for item in failures),
             )
+            self._destination.reached(Step.RECORDING)
 
     def failures(self, limit: int) -> list[Failure]:
         """The first frames that were asked for and have failed, by row."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from mirror.store.damage import DamagedLedgerError, damaged, translated
 from mirror.store.destination import TEMPORARIES, Destination
 from mirror.store.schema import NAME, make_file, open_database
+from mirror.store.steps import Step
 
 
 def open_ledger(destination: Destination) -> tuple[sqlite3.Connection, str | None]:
@@ -25,6 +26,7 @@ def open_ledger(destination: Destination) -> tuple[sqlite3.Connection, str | Non
         recovered = _set_aside(destination)
         db = _open(destination)
     os.fsync(destination.state_fd)
+    destination.reached(Step.LEDGER_OPENED)
     return db, recovered
 
 
@@ -34,6 +36,7 @@ def _open(destination: Destination) -> sqlite3.Connection:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise damaged(path)
     make_file(path, destination.layout.file_mode)
+    destination.reached(Step.LEDGER_MADE)
     db = open_database(path, destination.layout.template)
     try:
         with translated(path):
@@ -68,6 +71,7 @@ def _set_aside(destination: Destination) -> str:
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.rename(NAME + suffix, kept + suffix, src_dir_fd=state, dst_dir_fd=state)
+            destination.reached(Step.LEDGER_MOVED)
     os.fsync(state)
     where = str(destination.state / kept)
     return (

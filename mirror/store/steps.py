@@ -1,6 +1,7 @@
-"""The steps of a write and of a commit, told as they are reached.
+"""The steps of a run's work on its destination, told as they are reached.
 
-An observer that does nothing by default; tests use it to kill the process between any two steps.
+A `Destination` has the observer, which does nothing by default; tests use it to kill the process,
+or to cut the power, between any two steps.
 """
 
 from __future__ import annotations
@@ -10,22 +11,38 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
-    """What has just been done; those from FILE_SYNCED on belong to a commit, in this order."""
+    """What has just been done, in the order of a run; FILE_SYNCED to RECORDED are a commit."""
 
+    HELD = "held"
+    SWEPT = "swept"
+    LEDGER_MOVED = "ledger_moved"
+    LEDGER_MADE = "ledger_made"
+    LEDGER_OPENED = "ledger_opened"
+    INGESTING = "ingesting"
+    INGESTED = "ingested"
+    FORGOTTEN = "forgotten"
+    MOVED_ASIDE = "moved_aside"
+    SET_ASIDE = "set_aside"
     TEMPORARY_CREATED = "temporary_created"
+    BLOCK_WRITTEN = "block_written"
     TEMPORARY_WRITTEN = "temporary_written"
     FILE_SYNCED = "file_synced"
     FILES_SYNCED = "files_synced"
     CHECKED = "checked"
-    SET_ASIDE = "set_aside"
     RENAMED = "renamed"
     DIRECTORY_SYNCED = "directory_synced"
     DIRECTORIES_SYNCED = "directories_synced"
+    RECORDING = "recording"
     RECORDED = "recorded"
+    LEDGER_CLOSED = "ledger_closed"
+    STATE_SYNCED = "state_synced"
+    STATE_RENAMED = "state_renamed"
+    STATE_WRITTEN = "state_written"
 
 
 Reached = Callable[[Step], None]
-"""Called on the thread that does the work (FILE_SYNCED: on any thread)."""
+"""Called on the thread that does the work, so on any; LEDGER_MADE, INGESTING and RECORDING: what
+they say is not durable yet, or not committed."""
 
 
 def pass_by(_: Step) -> None:

@@ -15,6 +15,7 @@ from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
 from mirror.errors import DestinationError, FrameError
 from mirror.store.destination import Destination
+from mirror.store.steps import Step
 from mirror.store.trouble import LOST, destination_error, lost_error
 
 BLOCK = 1024 * 1024
@@ -65,6 +66,7 @@ class StreamTarget:
             await self._file.flush()
         except OSError as error:
             raise _translate(self._destination, error) from None
+        self._destination.reached(Step.BLOCK_WRITTEN)
 
 
 async def open_stream(destination: Destination) -> StreamTarget:
@@ -75,6 +77,7 @@ async def open_stream(destination: Destination) -> StreamTarget:
         file = os.fdopen(destination.create(name), "wb")
     except OSError as error:
         raise _translate(destination, error) from None
+    destination.reached(Step.TEMPORARY_CREATED)
     loop = asyncio.get_running_loop()
     return StreamTarget(destination, name, wrap(file, loop=loop, executor=None))
 

@@ -17,7 +17,7 @@ from mirror.errors import DestinationError, FrameError
 from mirror.store.destination import OLD_FILE, Destination, write_whole
 from mirror.store.directories import Directories, split
 from mirror.store.png import PngChecker, PngInfo
-from mirror.store.steps import Reached, Step, Strikes, pass_by
+from mirror.store.steps import Step, Strikes
 from mirror.store.trouble import LOST, destination_error, lost_error, why
 from mirror.store.values import Adopted, Body, PendingFrame, Refused, StreamedBody, Written
 
@@ -31,12 +31,9 @@ _ODD = frozenset(
 class FrameWriter:
     """Writes batches. `max_bytes`: the most one frame may have."""
 
-    def __init__(
-        self, destination: Destination, max_bytes: int, *, reached: Reached = pass_by
-    ) -> None:
+    def __init__(self, destination: Destination, max_bytes: int) -> None:
         self._destination = destination
         self._max_bytes = max_bytes
-        self._reached = reached
         self._strikes = Strikes()
 
     def write(self, bodies: Sequence[Body | StreamedBody]) -> list[Written | Refused]:
@@ -100,7 +97,7 @@ class FrameWriter:
                 raise
             return Refused(body.frame, lost_error(error))
         self._strikes.clear()
-        self._reached(Step.TEMPORARY_WRITTEN)
+        self._destination.reached(Step.TEMPORARY_WRITTEN)
         return Written(body.frame, name, size, digest, info.width, info.height)
 
     def _check(self, chunks: Iterator[bytes | memoryview]) -> tuple[PngInfo, int, bytes]:
@@ -121,7 +118,7 @@ class FrameWriter:
 
     def _save(self, name: str, chunks: list[bytes]) -> None:
         file = self._destination.create(name)
-        self._reached(Step.TEMPORARY_CREATED)
+        self._destination.reached(Step.TEMPORARY_CREATED)
         try:
             write_whole(file, chunks)
         finally:
@@ -152,7 +149,6 @@ class FrameWriter:
             adopted.written.append(found)
             return
         kept = self._destination.set_aside(path, directories.find(place))
-        self._reached(Step.SET_ASIDE)
         adopted.set_aside.append((frame, kept))
         adopted.absent.append(frame)
 

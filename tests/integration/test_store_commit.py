@@ -55,15 +55,14 @@ def test_the_order_is_synced_checked_renamed_folders_synced_recorded(
         written = one.write(one.ask(group("f1", "f2")))
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(os, "rename", rename)
-        Committer(one.destination, one.ledger, reached=lambda step: done.append(str(step))).commit(
-            written, []
-        )
+        one.destination.reached = lambda step: done.append(str(step))
+        one.committer.commit(written, [])
     order = [step for step in done if "synced" not in step and step != "checked"]
     assert set(order[:2]) == {f"sync /.mirror/tmp/{item.name}" for item in written}
     assert order[2:4] == ["rename f1.png", "renamed"]
     assert order[4:6] == ["rename f2.png", "renamed"]
     assert set(order[6:9]) == {"sync /deep/r1", "sync /deep", "sync "}
-    assert order[9:] == ["recorded"]
+    assert order[9:] == ["recording", "recorded", "ledger_closed"]
     assert done.index("files_synced") < done.index("rename f1.png")
     assert done.index("directories_synced") < done.index("recorded")
 
@@ -348,8 +347,9 @@ def test_fault_47_a_ledger_that_cant_be_written_leaves_files_that_are_adopted(
             if step is Step.DIRECTORIES_SYNCED:
                 one.ledger.close()
 
+        one.destination.reached = close_ledger
         with pytest.raises(LedgerError):
-            Committer(one.destination, one.ledger, reached=close_ledger).commit(written, [])
+            one.committer.commit(written, [])
         assert one.temporaries() == []
     with store(tmp_path) as one:
         adopted = one.writer.adopt(one.ask(group("f1")))

@@ -13,7 +13,7 @@ import pytest
 from store_kit import Store, chunk, files, group, png, record, store
 
 from mirror.errors import DestinationError, LedgerError
-from mirror.store import Body, Committer, Destination, Layout, Step, open_stream
+from mirror.store import Body, Destination, Layout, Step, open_stream
 
 Mount = Callable[[str], Path]
 
@@ -120,9 +120,9 @@ def test_fault_47_no_space_in_the_ledger_leaves_files_for_the_next_run(mount: Mo
                     while file.write(bytes(4096)):
                         pass
 
-        committer = Committer(one.destination, one.ledger, reached=fill)
+        one.destination.reached = fill
         with pytest.raises(LedgerError, match="full"):
-            committer.commit(written, [])  # type: ignore[arg-type]  # nothing is refused here
+            one.committer.commit(written, [])  # type: ignore[arg-type]  # nothing is refused here
         assert len(files(disk / "dest")) == 100
     (disk / "filler").unlink()
     with store(disk / "dest") as one:
