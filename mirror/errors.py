@@ -129,7 +129,8 @@ class FrameError(MirrorError):
     host asks for less, so its concurrency falls. `outage`: counts towards the host being down;
     `host_fault`: so much so that one frame alone is evidence, unless others are answered.
     `mints_again`: the fresh URL is part of the question, so it costs no retry budget.
-    `retry_after`: seconds the host asked us to wait, or None.
+    `retry_after`: seconds the host asked us to wait, or None. `of_login`: it befell the login, so
+    it says the same of every frame: one is enough to take the host for down.
     """
 
     exit_code = ExitCode.PARTIAL
@@ -144,6 +145,12 @@ class FrameError(MirrorError):
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+        self.of_login = False
+
+    @property
+    def blames_host(self) -> bool:
+        """Whether it counts towards the host being down."""
+        return self.outage or self.of_login
 
 
 class _TransientError(FrameError):

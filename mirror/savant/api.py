@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from pydantic import SecretStr
 
-from mirror.errors import BadAnswerError, CredentialsError, ProtocolError
+from mirror.errors import BadAnswerError, CredentialsError, FrameError, ProtocolError
 from mirror.events import LoggedIn
 from mirror.frames import FrameRef
 from mirror.savant.classify import Answer, answered_at, classify_login, classify_resolve
@@ -87,6 +87,13 @@ class Api:
         return check_store_url(_frame_path(answer.body), self._rule)
 
     async def _log_in(self) -> Grant:
+        try:
+            return await self._ask_for_token()
+        except FrameError as error:
+            error.of_login = True
+            raise
+
+    async def _ask_for_token(self) -> Grant:
         try:
             answer = await self._post_login()
         except DisconnectedError:

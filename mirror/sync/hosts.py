@@ -89,7 +89,7 @@ class Host:
     def _failed(self, work: Work, error: FrameError) -> None:
         if _is_answer(error):
             self._answered()
-        if not error.outage:
+        if not error.blames_host:
             return
         self._last_error = error
         opened = self.breaker.failed(
@@ -97,6 +97,7 @@ class Host:
             self._clock(),
             self._asked(error),
             throttled=isinstance(error, ThrottledError),
+            alone=error.of_login,
         )
         if opened or (work.probe and self.breaker.open):
             self._tell_paused(error)
@@ -117,4 +118,4 @@ class Host:
 
 def _is_answer(error: FrameError) -> bool:
     """Whether the host did say something of use: not that it is away, nor half a body."""
-    return not error.outage and (not error.retryable or error.tries is not None)
+    return not error.blames_host and (not error.retryable or error.tries is not None)

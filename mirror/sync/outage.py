@@ -1,9 +1,10 @@
 """Is a host down, or is it the frame? A circuit breaker for each host, without a clock.
 
 Invariants: it opens when `THRESHOLD` different frames in a row got no useful answer; a host that
-asks for less is there, so that takes `THROTTLED_THRESHOLD`, and the limit falls first. While it is
-open, single probes go out at growing intervals, and failures are not charged to frames. When no
-useful answer came for `patience` seconds the host counts as unavailable and the run ends.
+asks for less is there, so that takes `THROTTLED_THRESHOLD`, and the limit falls first; a login that
+fails is enough by itself. While it is open, single probes go out at growing intervals, and failures
+are not charged to frames. When no useful answer came for `patience` seconds the host counts as
+unavailable and the run ends.
 """
 
 from __future__ import annotations
@@ -50,16 +51,22 @@ class Breaker:
         return was_open
 
     def failed(
-        self, frame: int, now: float, retry_after: float | None = None, *, throttled: bool = False
+        self,
+        frame: int,
+        now: float,
+        retry_after: float | None = None,
+        *,
+        throttled: bool = False,
+        alone: bool = False,
     ) -> bool:
-        """No useful answer for `frame`. True where this opened the breaker."""
+        """No useful answer for `frame`; `alone`: that says enough. True where this opened it."""
         self._failing_since = min(self._failing_since, now)
         self._excuse(now, retry_after)
         if self.open:
             self._probe_at = max(self._probe_at, now + (retry_after or 0.0))
             return False
         self._failing.add(frame)
-        if len(self._failing) < (THROTTLED_THRESHOLD if throttled else THRESHOLD):
+        if not alone and len(self._failing) < (THROTTLED_THRESHOLD if throttled else THRESHOLD):
             return False
         self.trip(now, retry_after)
         return True

@@ -196,7 +196,7 @@ class Pipeline:
 
     def _decide(self, work: Work, error: FrameError) -> RetryDecision | None:
         host = next((host for host in self._hosts if host.hop == work.hop), None)
-        if host is None or not error.outage:
+        if host is None or not error.blames_host:
             work.charge(error)
             return self._policy.decide(error, work)
         if host.breaker.open:  # the host is down; that is not the frame's fault

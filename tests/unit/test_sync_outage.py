@@ -1,6 +1,6 @@
 """Telling a host that is down from a frame that is bad."""
 
-from mirror.sync.outage import THRESHOLD, Breaker
+from mirror.sync.outage import FIRST_PROBE, THRESHOLD, Breaker
 
 
 def fail(breaker: Breaker, frames: range, now: float) -> list[bool]:
@@ -77,3 +77,10 @@ def test_tripping_by_hand_counts_from_the_first_failure() -> None:
     breaker.trip(20.0, None)
     assert breaker.open
     assert breaker.spent(50.0)
+
+
+def test_fault_02_a_failing_login_is_enough_by_itself() -> None:
+    breaker = Breaker(patience=10, longest_wait=60)
+    assert breaker.failed(1, 0.0, throttled=True, alone=True)
+    assert breaker.open
+    assert breaker.until_probe(0.0) == FIRST_PROBE
