@@ -127,7 +127,7 @@ class Saver:
         self._grouped.set()
 
     def flush(self) -> None:
-        """Commit what is here without waiting for more."""
+        """Commit what is here once it is written, without waiting for more."""
         self._flush = True
         self._grouped.set()
 
@@ -214,7 +214,7 @@ class Saver:
         self._report(result, group.failures, self._now() - started)
 
     async def _wait_until_due(self) -> None:
-        while not (self._flush or self._all_written):
+        while not (self._all_written or (self._flush and self._all_grouped())):
             wait = self._group.due_in(self._bounds, self._now())
             if wait is not None and wait <= 0:
                 return
@@ -225,6 +225,10 @@ class Saver:
             except TimeoutError:
                 return
         self._flush = False
+
+    def _all_grouped(self) -> bool:
+        """Whether all that is here is written, and only waits to be committed."""
+        return 0 < len(self._group) == self.holding
 
     def _report(self, result: CommitResult, failures: list[Failure], seconds: float) -> None:
         fetched = [item for item in result.committed if item.name is not None]
