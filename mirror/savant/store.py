@@ -7,6 +7,7 @@ checked in `store/` of the house.
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 
 import aiohttp
@@ -37,6 +38,7 @@ class BodyStream:
         "_clock",
         "_edge",
         "_floor",
+        "_patience",
         "_received",
         "_response",
         "_telling",
@@ -57,6 +59,7 @@ class BodyStream:
         self._edge = edge
         self._telling = telling
         self._clock = wire.clock
+        self._patience = wire.patience
         self._cap, minimum = limits
         self._floor = RateFloor(minimum, RATE_WINDOW)
         self._received = 0
@@ -69,7 +72,9 @@ class BodyStream:
         since = self._clock()
         try:
             with self._edge:
-                chunk = await self._response.content.readany()
+                # bytes that are none of the body's (chunk extensions, trailers) never end a wait
+                async with asyncio.timeout(self._patience):
+                    chunk = await self._response.content.readany()
         except BaseException:
             self._telling.finish(None)
             raise

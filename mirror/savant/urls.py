@@ -137,9 +137,9 @@ def _check_authority(scheme: str, authority: str, rule: StoreRule) -> tuple[str,
         raise UnsafeUrlError("The presigned URL is not https; it is not followed.")
     found = _AUTHORITY.fullmatch(authority)
     host = read_host(found[1]) if found else None
-    if found is None or host is None:
+    port = int(found[2] or _DEFAULT_PORT[scheme]) if found else 0
+    if host is None or not port:
         raise UnsafeUrlError("The presigned URL's host is malformed; it is not followed.")
-    port = int(found[2] or _DEFAULT_PORT[scheme])
     if scheme == "http" and not (rule.plain and is_loopback(host)):
         raise UnsafeUrlError(f"The presigned URL to {host} is not https; it is not followed.")
     if rule.allowed and (host, port) not in rule.allowed:

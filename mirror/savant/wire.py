@@ -47,13 +47,16 @@ class Telling:
 
 
 class Wire:
-    """One session, and how its requests are made. `patience`: seconds for an answer's headers."""
+    """One session, and how its requests are made.
+
+    `patience`: seconds for an answer's headers, and for the next bytes of its body.
+    """
 
     def __init__(
         self, session: aiohttp.ClientSession, emit: Listener, clock: Clock, patience: float
     ) -> None:
         self._session = session
-        self._patience = patience
+        self.patience = patience
         self.emit = emit
         self.clock = clock
 
@@ -91,7 +94,7 @@ class Wire:
     ) -> T:
         try:
             with Edge(url.authority):
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self.patience):
                     response = await send()
                     try:
                         return await take(response)

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def take_lock(root: Path, state: int) -> int:
 
     Raises `DestinationBusyError` naming the holder, and `OSError`.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     lock = os.open(NAME, flags, 0o600, dir_fd=state)
     try:
         _lock(root, lock)
@@ -52,8 +53,9 @@ def take_lock(root: Path, state: int) -> int:
 
 def lock_holder(root: Path) -> Holder | None:
     """Who holds the destination at `root` right now; None: nobody. Nothing is written."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        lock = os.open(root / STATE / NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with suppress(OSError):  # what is no lock file, nobody holds
+        lock = os.open(root / STATE / NAME, flags)
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,6 +81,9 @@ def _lock(root: Path, lock: int) -> None:
 
 
 def _write(lock: int) -> None:
+    found = os.fstat(lock)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        return  # another name of some other file, which would be lost; it locks all the same
     since = datetime.now(UTC).isoformat(timespec="seconds")
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
     os.ftruncate(lock, 0)
