@@ -1,9 +1,10 @@
 """Sessions, TLS, and which addresses a connection to the store may go to.
 
 Invariants: nothing from the environment (proxies, netrc), no cookies, no decompression, no
-redirects; certificates are always checked. The address rule sees the very address that is connected
-to, whether it came from a name or stood in the URL, so a name that changes its mind gains nothing.
-How many requests are in flight is limited in `sync/`, not here.
+redirects; certificates are always checked; an answer nobody asked for is given to nobody. The
+address rule sees the very address that is connected to, whether it came from a name or stood in the
+URL, so a name that changes its mind gains nothing. How many requests are in flight is limited in
+`sync/`, not here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 
 import mirror
 from mirror.errors import ConfigurationError
@@ -154,10 +156,24 @@ def open_connector(
     )
 
 
+class _Request(aiohttp.ClientRequest):
+    """A request that goes out only where nothing waits to be read.
+
+    What a host says on an idle connection (a proxy's 408, a body sent twice) would be taken for the
+    answer to the next request, and every answer after it for the wrong one.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if conn.protocol is None or conn.protocol.should_close:
+            raise aiohttp.ServerDisconnectedError  # asked again, on another connection
+        return await super().send(conn)
+
+
 def open_session(connector: aiohttp.TCPConnector, settings: Settings) -> aiohttp.ClientSession:
     """A session that adds nothing of its own to a request."""
     return aiohttp.ClientSession(
         connector=connector,
+        request_class=_Request,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
