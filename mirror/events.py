@@ -17,7 +17,7 @@ Hop = Literal["login", "resolve", "download"]
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
-    """Work before the plan stands: reading exports, ingesting. `what` is for people."""
+    """Work before the plan stands: reading exports, ingesting, verifying. `what` is for people."""
 
     what: str
 
@@ -110,7 +110,7 @@ class FrameFailed:
 
 @dataclass(frozen=True, slots=True)
 class FileSetAside:
-    """A file that stood at a frame's name, but is no whole PNG, was moved to `kept_at`."""
+    """A file that stood at a frame's name, but is not that frame, was moved to `kept_at`."""
 
     ref: FrameRef
     kept_at: str
@@ -121,6 +121,11 @@ class LedgerRebuilt:
     """The ledger was damaged and a new one was made. `what` is for people."""
 
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeUnfinished:
+    """A purge of the destination was cut short; the run leaves out what it was to erase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ Event = (
     | FrameFailed
     | FileSetAside
     | LedgerRebuilt
+    | PurgeUnfinished
     | Stopping
     | RunFinished
     | Idle

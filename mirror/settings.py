@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     path_template: str = "{root_id}/{frame_id}.png"
     file_mode: int = 0o600
     dir_mode: int = 0o700
+    write_checksums: bool = False
 
     # observing
     metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None

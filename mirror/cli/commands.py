@@ -13,7 +13,17 @@ from mirror.cli.shell import register
 from mirror.cli.speech import asked_for_json, speak
 from mirror.errors import ExitCode
 
-COMMANDS = ("sync", "status", "inspect", "doctor", "watch", "demo", "simulate")
+COMMANDS = (
+    "sync",
+    "status",
+    "verify",
+    "inspect",
+    "doctor",
+    "watch",
+    "purge",
+    "demo",
+    "simulate",
+)
 """In the order of the help. Each is the function of that name in the module of that name."""
 
 _TYPERS_INTERRUPTED = 130

@@ -62,10 +62,16 @@ def _advice(report: RunReport) -> list[str]:
         for export in report.exports
         if export.left
     ]
+    lines += [
+        f"{number(export.purged, 'frame')} of {clean(export.path)}"
+        f" {'was' if export.purged == 1 else 'were'} purged at this destination: left out."
+        for export in report.exports
+        if export.purged
+    ]
     if report.set_aside:
         lines.append(
-            f"{len(report.set_aside):,} files that were no whole PNG were set aside, the first to"
-            f" {clean(report.set_aside[0])}."
+            f"{len(report.set_aside):,} files that stood in a frame's place were set aside, the"
+            f" first to {clean(report.set_aside[0])}."
         )
     if report.failures:
         reasons = Counter(failure.reason for failure in report.failures)

@@ -7,8 +7,9 @@ import contextlib
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
+from typing import Any, TypeVar
 
 import mirror
 from mirror.events import Events, Idle
@@ -25,6 +26,7 @@ from mirror.sync.request import SyncRequest
 from mirror.sync.run import run_sync
 from mirror.sync.stop import Stop
 
+T = TypeVar("T")
 MOST_DESCRIPTORS = 65_536
 """A soft limit beyond this helps nothing."""
 
@@ -81,28 +83,49 @@ def _raise_descriptor_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+Work = Callable[[Events, Stop, Settings], Coroutine[Any, Any, T]]
+"""What a run does, given settings that fit this process."""
+
+
 async def run_visibly(request: SyncRequest, settings: Settings, *, quiet: bool) -> RunReport:
     """`run_sync` as a person or an orchestrator sees it."""
-    start_logging(settings, quiet=quiet)
-    settings = fit_descriptors(settings, get_logger().warning)
-    stop, events = Stop(), Events()
-    bind_signals(stop)
-    events.subscribe(log_listener(get_logger(), str(request.destination)))
-    async with AsyncExitStack() as stack:
-        if settings.metrics_port is not None:
-            metrics = Metrics(mirror.__version__)
-            events.subscribe(metrics)
-            await stack.enter_async_context(
-                serve_if_possible(
-                    Address.of(settings, settings.metrics_port),
-                    render_metrics=metrics.render,
-                    health=Health,
-                    warn=get_logger().warning,
+
+    def work(events: Events, stop: Stop, fitting: Settings) -> Coroutine[Any, Any, RunReport]:
+        return run_sync(request, fitting, events, stop)
+
+    return await run_observed(work, settings, str(request.destination), quiet=quiet)
+
+
+async def run_observed(work: Work[T], settings: Settings, named: str, *, quiet: bool) -> T:
+    """`work` with progress, log, metrics and signals; `named` is the destination as given."""
+    with observed(settings, named, quiet=quiet) as events:
+        settings = fit_descriptors(settings, get_logger().warning)
+        stop = Stop()
+        bind_signals(stop)
+        async with AsyncExitStack() as stack:
+            if settings.metrics_port is not None:
+                metrics = Metrics(mirror.__version__)
+                events.subscribe(metrics)
+                await stack.enter_async_context(
+                    serve_if_possible(
+                        Address.of(settings, settings.metrics_port),
+                        render_metrics=metrics.render,
+                        health=Health,
+                        warn=get_logger().warning,
+                    )
                 )
-            )
+            return await work(events, stop, settings)
+
+
+@contextlib.contextmanager
+def observed(settings: Settings, named: str, *, quiet: bool) -> Iterator[Events]:
+    """Events that are logged and, unless `quiet`, shown."""
+    start_logging(settings, quiet=quiet)
+    events = Events(log_listener(get_logger(), named))
+    with contextlib.ExitStack() as stack:
         if not quiet:
             stack.enter_context(progress_display(events, sys.stderr, settings.log_format))
         try:
-            return await run_sync(request, settings, events, stop)
+            yield events
         finally:
             events.emit(Idle())

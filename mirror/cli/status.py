@@ -21,8 +21,10 @@ from mirror.store import (
     LastRun,
     LedgerReader,
     LedgerSummary,
+    audit_of,
     last_run,
     lock_holder,
+    unfinished,
 )
 
 _MOST_SEQUENCES = 20
@@ -59,7 +61,7 @@ def status(
     if as_json:
         typer.echo(msgspec.json.format(_as_json(dest, summary, holder, last, failed), indent=2))
     else:
-        for line in _headlines(dest, summary, holder, last):
+        for line in (*_headlines(dest, summary, holder, last), *_unfinished_purge(dest)):
             typer.echo(line)
         typer.echo()
         print_sections(_sections(summary))
@@ -131,6 +133,11 @@ def _headlines(
             f"Last run: {printable(last.outcome)} (exit code {last.exit_code}),"
             f" ended {last.ended_at}"
         )
+
+
+def _unfinished_purge(dest: Path) -> Iterator[str]:
+    if unfinished(audit_of(dest)) is not None:
+        yield f"A purge was cut short: `mirror purge {printable(str(dest))}` finishes it."
 
 
 def _sections(summary: LedgerSummary) -> Iterator[Section]:

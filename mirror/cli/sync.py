@@ -71,6 +71,12 @@ def sync(
         str | None,
         typer.Option("--max-rate", metavar="BYTES/s", help="Download no faster, e.g. 20MB."),
     ] = None,
+    write_checksums: Annotated[
+        bool,
+        typer.Option(
+            "--write-checksums", help="Write DEST/.mirror/SHA256SUMS, for sha256sum --check."
+        ),
+    ] = False,
     metrics_port: Annotated[
         int | None,
         typer.Option("--metrics-port", metavar="PORT", help="Serve metrics on 127.0.0.1:PORT."),
@@ -105,7 +111,10 @@ def sync(
             retry_failed=retry_failed,
         )
         settings = shell.settings(
-            concurrency=concurrency, max_rate=max_rate, metrics_port=metrics_port
+            concurrency=concurrency,
+            max_rate=max_rate,
+            metrics_port=metrics_port,
+            write_checksums=write_checksums or None,
         )
         if dry_run:
             report = rehearse(request, settings)

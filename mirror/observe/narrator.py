@@ -19,6 +19,7 @@ from mirror.events import (
     Listener,
     LoggedIn,
     Preparing,
+    PurgeUnfinished,
     RetryScheduled,
     RunFinished,
     RunStarted,
@@ -122,7 +123,7 @@ def _too_many_failed(logger: FilteringBoundLogger, destination: str) -> None:
 
 def _file_set_aside(logger: FilteringBoundLogger, event: FileSetAside) -> None:
     logger.warning(
-        "A file at a frame's name is no whole PNG; it was set aside.",
+        "What stood at a frame's name was not that frame; it was set aside.",
         frame=event.ref,
         kept_at=event.kept_at,
     )
@@ -130,6 +131,13 @@ def _file_set_aside(logger: FilteringBoundLogger, event: FileSetAside) -> None:
 
 def _ledger_rebuilt(logger: FilteringBoundLogger, event: LedgerRebuilt) -> None:
     logger.warning(event.what)
+
+
+def _purge_unfinished(logger: FilteringBoundLogger, _: PurgeUnfinished) -> None:
+    logger.warning(
+        "A purge of this destination was cut short; what it was to erase is left out."
+        " `mirror purge DEST` finishes it."
+    )
 
 
 def _stopping(logger: FilteringBoundLogger, event: Stopping) -> None:
@@ -151,6 +159,7 @@ _TELLERS: dict[type[Any], Callable[[FilteringBoundLogger, Any], None]] = {
     FrameFailed: _frame_failed,
     FileSetAside: _file_set_aside,
     LedgerRebuilt: _ledger_rebuilt,
+    PurgeUnfinished: _purge_unfinished,
     Stopping: _stopping,
     RunFinished: _run_finished,
 }

@@ -1,5 +1,7 @@
 """The local side: durable writes, the ledger, the PNG check, safe paths. All of it blocks."""
 
+from mirror.store.audit import AuditLine, Erased, Purged, PurgeTarget, audit_of, unfinished
+from mirror.store.checksums import has_checksums, write_checksums
 from mirror.store.commit import Committer
 from mirror.store.destination import Destination
 from mirror.store.layout import Layout
@@ -7,7 +9,9 @@ from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, lock_holder
 from mirror.store.missing import Missing, looking_through
 from mirror.store.png import PngChecker, PngInfo, check_png
+from mirror.store.purge import Purge
 from mirror.store.reader import (
+    REPORT,
     IngestedExport,
     LastRun,
     LedgerReader,
@@ -17,6 +21,7 @@ from mirror.store.reader import (
 )
 from mirror.store.steps import Reached, Step
 from mirror.store.stream import StreamTarget, open_stream
+from mirror.store.targets import find_target
 from mirror.store.values import (
     Adopted,
     Body,
@@ -32,14 +37,30 @@ from mirror.store.values import (
     StreamedBody,
     Written,
 )
+from mirror.store.verify import (
+    Check,
+    Damage,
+    Damaged,
+    Piece,
+    by_content,
+    by_size,
+    put_aside,
+    verify,
+)
 from mirror.store.write import FrameWriter
 
 __all__ = [
+    "REPORT",
     "Adopted",
+    "AuditLine",
     "Body",
+    "Check",
     "CommitResult",
     "Committer",
+    "Damage",
+    "Damaged",
     "Destination",
+    "Erased",
     "ExportRecord",
     "Failure",
     "FrameCounts",
@@ -55,8 +76,12 @@ __all__ = [
     "LedgerSummary",
     "Missing",
     "PendingFrame",
+    "Piece",
     "PngChecker",
     "PngInfo",
+    "Purge",
+    "PurgeTarget",
+    "Purged",
     "Reached",
     "RecordedFrame",
     "Refused",
@@ -65,9 +90,18 @@ __all__ = [
     "StreamTarget",
     "StreamedBody",
     "Written",
+    "audit_of",
+    "by_content",
+    "by_size",
     "check_png",
+    "find_target",
+    "has_checksums",
     "last_run",
     "lock_holder",
     "looking_through",
     "open_stream",
+    "put_aside",
+    "unfinished",
+    "verify",
+    "write_checksums",
 ]

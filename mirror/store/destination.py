@@ -12,6 +12,7 @@ import itertools
 import os
 import secrets
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -112,16 +113,16 @@ class Destination(Closing):
         with suppress(OSError):
             os.unlink(name, dir_fd=self.temporaries_fd)
 
-    def write_state(self, name: str, content: bytes) -> None:
-        """Put a whole file into the folder for everything that is no frame, durably.
-
-        Raises `DestinationError`.
+    def write_state(self, name: str, content: Iterable[bytes]) -> None:
+        """Put a whole file, given in chunks, into the folder for everything that is no frame,
+        durably. Raises `DestinationError`.
         """
         temporary = self.temporary()
         try:
             file = self.create(temporary)
             try:
-                write_whole(file, [content])
+                for chunk in content:
+                    write_whole(file, [chunk])
                 os.fsync(file)
             finally:
                 os.close(file)
@@ -131,8 +132,9 @@ class Destination(Closing):
             os.fsync(self.state_fd)
             self.reached(Step.STATE_WRITTEN)
         except OSError as error:
-            self.remove(temporary)
             raise destination_error(self.root, error) from None
+        finally:
+            self.remove(temporary)  # there is none where all went well
 
     def directories(self) -> Directories:
         """The folders below the root, for one call's work."""

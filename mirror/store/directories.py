@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from mirror.closing import Closing
-from mirror.store.trouble import OUT_OF_FILES
+from mirror.store.trouble import OUT_OF_FILES, destination_error
 
 OPEN = 16
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -39,6 +40,22 @@ def open_folder(name: str, parent: int, mode: int | None) -> int:
         os.close(folder)
         raise
     return folder
+
+
+@contextmanager
+def opened_root(root: Path) -> Iterator[int]:
+    """A descriptor of a destination that is not held; nothing is made. Raises `DestinationError`.
+
+    The root itself may be a symbolic link: that is the user's choice.
+    """
+    try:
+        folder = os.open(root, FOLDER & ~os.O_NOFOLLOW)
+    except OSError as error:
+        raise destination_error(root, error) from None
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 class Directories(Closing):

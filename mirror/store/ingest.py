@@ -14,9 +14,11 @@ from itertools import repeat
 from mirror.errors import ExportError
 from mirror.export import SequenceFrames
 from mirror.frames import FrameRef
+from mirror.store.audit import Purged
 from mirror.store.layout import Layout
 from mirror.store.values import ExportRecord, IngestResult
 
+_HELD = "SELECT COUNT(*) FROM export_frames WHERE export = ?"
 _LEFT = """
 SELECT COUNT(*) FROM export_frames old WHERE old.export = ? AND NOT EXISTS
 (SELECT 1 FROM export_frames new WHERE new.export = ? AND new.frame = old.frame)
@@ -37,12 +39,19 @@ JOIN frames g ON g.id = p.frame JOIN sequences t ON t.id = g.sequence
 
 
 def ingest(
-    db: sqlite3.Connection, layout: Layout, export: ExportRecord, groups: Iterable[SequenceFrames]
+    db: sqlite3.Connection,
+    layout: Layout,
+    export: ExportRecord,
+    groups: Iterable[SequenceFrames],
+    purged: Purged,
 ) -> IngestResult:
     """See `Ledger.ingest`."""
-    known = db.execute("SELECT frames FROM exports WHERE sha256 = ?", (export.sha256,)).fetchone()
+    known = db.execute(
+        "SELECT id, frames FROM exports WHERE sha256 = ?", (export.sha256,)
+    ).fetchone()
     if known:
-        return IngestResult(frames=known[0], added=0, left=0)
+        held = _one(db, _HELD, known[0]) if purged else known[1]
+        return IngestResult(frames=known[1], added=0, left=0, purged=known[1] - held)
     previous = db.execute(
         "SELECT id FROM exports WHERE path = ? ORDER BY id DESC LIMIT 1", (export.path,)
     ).fetchone()
@@ -50,13 +59,18 @@ def ingest(
         "INSERT INTO exports (path, sha256, size, sequences) VALUES (?, ?, ?, ?) RETURNING id",
         (export.path, export.sha256, export.size, export.sequences),
     ).fetchone()[0]
-    added = sum(_take_group(db, new, group) for group in groups)
+    added = left_out = 0
+    for group in groups:
+        kept = purged.without(group)
+        left_out += len(group.frame_ids) - len(kept.frame_ids)
+        if kept.frame_ids or not group.frame_ids:
+            added += _take_group(db, new, kept)
     if added:
         _refuse_shared_paths(db, layout)
-    frames = _one(db, "SELECT COUNT(*) FROM export_frames WHERE export = ?", new)
+    frames = left_out + _one(db, _HELD, new)
     db.execute("UPDATE exports SET frames = ? WHERE id = ?", (frames, new))
     left = _one(db, _LEFT, previous[0], new) if previous else 0
-    return IngestResult(frames, added, left)
+    return IngestResult(frames, added, left, left_out)
 
 
 def _take_group(db: sqlite3.Connection, export: int, group: SequenceFrames) -> int:

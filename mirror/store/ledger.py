@@ -15,11 +15,13 @@ from mirror.closing import Closing
 from mirror.errors import LedgerError
 from mirror.export import SequenceFrames
 from mirror.frames import FrameRef
+from mirror.store.audit import Purged, read_audit, unfinished
 from mirror.store.damage import translated
 from mirror.store.destination import Destination
 from mirror.store.ingest import ingest
 from mirror.store.missing import Missing
 from mirror.store.opening import open_ledger
+from mirror.store.reader import recorded_frames
 from mirror.store.schema import NAME, transaction
 from mirror.store.steps import Step
 from mirror.store.trouble import destination_error
@@ -30,6 +32,7 @@ from mirror.store.values import (
     FrameState,
     IngestResult,
     PendingFrame,
+    RecordedFrame,
     Written,
 )
 
@@ -53,6 +56,10 @@ DELETE FROM run.asked WHERE row NOT IN
 """
 _KEEP_FIRST = """
 DELETE FROM run.asked WHERE row >= (SELECT row FROM run.asked ORDER BY row LIMIT 1 OFFSET ?)
+"""
+_LEAVE_OUT = """
+DELETE FROM run.asked WHERE row IN (SELECT f.id FROM sequences s JOIN frames f ON f.sequence = s.id
+WHERE s.root_id = ? AND s.workspace_id = ?
 """
 _MIRROR = """
 UPDATE frames SET state = 1, attempts = ?, reason = NULL, detail = NULL, size = ?,
@@ -105,14 +112,15 @@ class Ledger(Closing):
 
     def ingest(self, export: ExportRecord, groups: Iterable[SequenceFrames]) -> IngestResult:
         """Take in which frames an export names: all of them, or after any error none. An export
-        that is known is left as it is, and `groups` unread.
+        that is known is left as it is, and `groups` unread. What was purged here is left out.
 
         `groups` must give each (workspace, root) once. Raises `ExportError`, which names both,
         where two frames (of this export or any before it) would share a file, or have names that
         some file systems take for one.
         """
+        purged = Purged(read_audit(self._destination.root_fd))
         with translated(self._path), transaction(self._db):
-            result = ingest(self._db, self._destination.layout, export, groups)
+            result = ingest(self._db, self._destination.layout, export, groups, purged)
             self._destination.reached(Step.INGESTING)
         self._destination.reached(Step.INGESTED)
         return result
@@ -153,6 +161,27 @@ class Ledger(Closing):
                     left -= added.rowcount if limit is not None else 0
                     if not left:
                         return
+
+    def ask_rows(self, rows: Iterable[int]) -> None:
+        """Ask for these frames, too."""
+        with translated(self._path), transaction(self._db):
+            self._db.executemany("INSERT OR IGNORE INTO run.asked VALUES (?)", ((r,) for r in rows))
+
+    def keep_unpurged(self) -> bool:
+        """Of what was asked for, leave out what a purge that was cut short was to erase; whether
+        there was one."""
+        target = unfinished(read_audit(self._destination.root_fd))
+        if target is None:
+            return False
+        with translated(self._path), transaction(self._db):
+            self._db.executemany(
+                f"{_LEAVE_OUT})", ((name.root_id, name.workspace_id) for name in target.sequences)
+            )
+            self._db.executemany(
+                f"{_LEAVE_OUT} AND f.frame_id = ?)",
+                ((name.root_id, name.workspace_id, name.frame_id) for name in target.frames),
+            )
+        return True
 
     def keep_failed(self, reason: str | None) -> None:
         """Of what was asked for, keep what has failed; only with this reason, if one is given."""
@@ -222,6 +251,10 @@ class Ledger(Closing):
                 ((item.attempts, item.reason, item.detail, item.frame.row) for item in failures),
             )
             self._destination.reached(Step.RECORDING)
+
+    def mirrored(self) -> Iterator[RecordedFrame]:
+        """Every frame recorded as mirrored, by row; `forget` may be called between two of them."""
+        yield from recorded_frames(self._db, self._path)
 
     def failures(self, limit: int) -> list[Failure]:
         """The first frames that were asked for and have failed, by row."""

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from mirror.errors import DestinationError
 from mirror.frames import FrameRef
-from mirror.store.directories import FOLDER, Directories, split
+from mirror.store.directories import Directories, opened_root, split
 from mirror.store.layout import Layout
-from mirror.store.trouble import destination_error, why
+from mirror.store.trouble import why
 
 LISTED = 100_000
 NO_FILE = -1
@@ -92,15 +92,8 @@ class Missing:
 @contextmanager
 def looking_through(root: Path, layout: Layout) -> Iterator[Missing]:
     """Look at a destination that is not held; nothing is made. Raises `DestinationError`."""
-    try:
-        folder = os.open(root, FOLDER & ~os.O_NOFOLLOW)  # the root itself may be a link
-    except OSError as error:
-        raise destination_error(root, error) from None
-    try:
-        with Directories(folder, layout.dir_mode) as directories:
-            yield Missing(directories, layout, root)
-    finally:
-        os.close(folder)
+    with opened_root(root) as folder, Directories(folder, layout.dir_mode) as directories:
+        yield Missing(directories, layout, root)
 
 
 def _size(entry: os.DirEntry[str]) -> int:

@@ -56,6 +56,11 @@ SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.size, f.sha256, f.width, f
 FROM frames f CROSS JOIN sequences s ON s.id = f.sequence
 WHERE f.id > ? AND f.state = 1 ORDER BY f.id LIMIT 4096
 """
+_NAMED = """
+SELECT s.workspace_id, s.root_id, f.frame_id FROM sequences s
+CROSS JOIN frames f ON f.sequence = s.id AND f.frame_id = ?1
+WHERE s.root_id = COALESCE(?2, s.root_id) AND s.workspace_id = COALESCE(?3, s.workspace_id)
+"""
 _STATES = """
 SELECT f.frame_id, f.state, f.reason FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ?
@@ -176,15 +181,32 @@ class LedgerReader(Closing):
 
     def mirrored(self) -> Iterator[RecordedFrame]:
         """Every frame recorded as mirrored, by row; page by page, so that a run may write."""
-        after = 0
-        while True:
-            with translated(self._path):
-                page = self._db.execute(_MIRRORED, (after,)).fetchall()
-            if not page:
-                return
-            after = page[-1][0]
-            for row in page:
-                yield RecordedFrame(row[0], FrameRef(row[1], row[2], row[3]), *row[4:])
+        yield from recorded_frames(self._db, self._path)
+
+    def template(self) -> str:
+        """How the frames are laid out: the `path_template` they were mirrored with."""
+        with translated(self._path):
+            found = self._db.execute("SELECT value FROM about WHERE name = 'template'").fetchone()
+        if found is None:
+            raise damaged(self._path)
+        return str(found[0])
+
+    def sequences_named(self, root_id: str, workspace_id: str | None) -> list[tuple[str, str]]:
+        """(workspace, root) of the sequences with these ids; any workspace where None."""
+        with translated(self._path):
+            return self._db.execute(
+                "SELECT workspace_id, root_id FROM sequences WHERE root_id = ?1"
+                " AND workspace_id = COALESCE(?2, workspace_id)",
+                (root_id, workspace_id),
+            ).fetchall()
+
+    def frames_named(
+        self, frame_id: str, root_id: str | None, workspace_id: str | None
+    ) -> list[FrameRef]:
+        """The frames with these ids; of any root and workspace where None."""
+        with translated(self._path):
+            rows = self._db.execute(_NAMED, (frame_id, root_id, workspace_id)).fetchall()
+        return [FrameRef(*row) for row in rows]
 
     def failures(self) -> Iterator[Failure]:
         """Every frame that has failed, one by one, by row."""
@@ -227,6 +249,19 @@ class LedgerReader(Closing):
             dict(self._db.execute(_FAILURES).fetchall()),
             [IngestedExport(*row) for row in exports],
         )
+
+
+def recorded_frames(db: sqlite3.Connection, path: Path) -> Iterator[RecordedFrame]:
+    """See `LedgerReader.mirrored`; `path` is for messages."""
+    after = 0
+    while True:
+        with translated(path):
+            page = db.execute(_MIRRORED, (after,)).fetchall()
+        if not page:
+            return
+        after = page[-1][0]
+        for row in page:
+            yield RecordedFrame(row[0], FrameRef(row[1], row[2], row[3]), *row[4:])
 
 
 def last_run(root: Path) -> LastRun | None:

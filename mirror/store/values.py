@@ -118,11 +118,12 @@ class ExportRecord:
 @dataclass(frozen=True, slots=True)
 class IngestResult:
     """Counts of frames: named by this export; new to the ledger; named by the previous export from
-    the same path and no longer by this one."""
+    the same path and no longer by this one; named, but purged here."""
 
     frames: int
     added: int
     left: int
+    purged: int = 0
 
 
 class FrameState(IntEnum):

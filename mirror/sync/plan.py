@@ -72,4 +72,5 @@ def _ingest(ledger: Ledger, export: ExportFile) -> ExportEntry:
         sequences=record.sequences,
         frames=result.frames,
         left=result.left,
+        purged=result.purged,
     )

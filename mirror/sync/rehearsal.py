@@ -9,7 +9,15 @@ from contextlib import ExitStack
 from mirror.export import ExportFile, Selection, SequenceFrames, select_frames
 from mirror.frames import FrameRef
 from mirror.settings import Settings
-from mirror.store import FrameState, Layout, LedgerReader, Missing, looking_through
+from mirror.store import (
+    FrameState,
+    Layout,
+    LedgerReader,
+    Missing,
+    Purged,
+    audit_of,
+    looking_through,
+)
 from mirror.sync.plan import check_selection
 from mirror.sync.report import ExportEntry, FrameTotals, RunReport
 from mirror.sync.request import SyncRequest
@@ -19,16 +27,20 @@ class _Count:
     """Counts the frames of a selection as they are found at the destination; `found`: None where
     there is no ledger yet."""
 
-    def __init__(self, request: SyncRequest, found: tuple[LedgerReader, Missing] | None) -> None:
+    def __init__(
+        self, request: SyncRequest, found: tuple[LedgerReader, Missing] | None, purged: Purged
+    ) -> None:
         self._request = request
         self._found = found
+        self._purged = purged
         self._total = self._mirrored = 0
 
     def take(self, groups: Iterable[SequenceFrames]) -> int:
         """Count all of `groups`, up to the limit; how many frames they hold."""
         seen = 0
-        for group in groups:
-            seen += len(group.frame_ids)
+        for named in groups:
+            seen += len(named.frame_ids)
+            group = self._purged.without(named)
             if self._request.retry_failed is None:
                 self._take(group)
             else:
@@ -83,9 +95,10 @@ def rehearse(request: SyncRequest, settings: Settings) -> RunReport:
         if reader is not None:
             looking = looking_through(request.destination, Layout(settings.path_template))
             found = stack.enter_context(reader), stack.enter_context(looking)
-        count = _Count(request, found)
+        purged = Purged(audit_of(request.destination))
+        count = _Count(request, found, purged)
         simple = len(exports) == 1 and request.selection.everything
-        idle = _Count(request, None)
+        idle = _Count(request, None, purged)
         frames = [
             (count if simple else idle).take(select_frames([export], Selection()))
             for export in exports

@@ -58,13 +58,15 @@ class FailureEntry(msgspec.Struct, frozen=True):
 
 class ExportEntry(msgspec.Struct, frozen=True):
     """One export of the run. `frames`: distinct ones; `left`: in the export that this file name
-    held before and not in it any more (they stay at the destination)."""
+    held before and not in it any more (they stay at the destination); `purged`: named by it, but
+    purged here, so they are not asked for."""
 
     path: str
     sha256: str
     sequences: int
     frames: int
     left: int = 0
+    purged: int = 0
 
 
 class RunReport(msgspec.Struct, frozen=True, omit_defaults=False):

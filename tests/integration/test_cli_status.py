@@ -31,7 +31,7 @@ def half(tmp_path: Path) -> Iterator[Store]:
     with store(tmp_path / "frames") as one:
         a, b, _ = one.ask(group("a", "b"), group("c", root="r2"))
         one.committer.commit(one.write([a]), [Failure(b, "not_found", "404", 1)])
-        one.destination.write_state("report.json", b'{"outcome": "partial", "exit_code": 1}')
+        one.destination.write_state("report.json", [b'{"outcome": "partial", "exit_code": 1}'])
         yield one
 
 
@@ -98,7 +98,7 @@ def test_no_ledger_is_said_in_one_sentence(tmp_path: Path, where: str) -> None:
 
 
 def test_an_unreadable_report_is_no_last_run(half: Store) -> None:
-    half.destination.write_state("report.json", b'{"outcome": ')
+    half.destination.write_state("report.json", [b'{"outcome": '])
     assert as_object(half.root)["last_run"] is None
 
 

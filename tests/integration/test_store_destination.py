@@ -62,7 +62,7 @@ def test_attack_23_modes_are_exact_whatever_the_umask(tmp_path: Path, umask: int
     with store(root, layout) as one:
         written = one.write(one.ask(group("f1")))
         one.committer.commit(written, [])
-        one.destination.write_state("report.json", b"{}")
+        one.destination.write_state("report.json", [b"{}"])
         state = one.destination.state
         for folder in (root.parent, root, state, state / "tmp", root / "r1"):
             assert mode(folder) == 0o750, folder
@@ -197,8 +197,8 @@ def test_a_stale_temporary_that_is_a_link_is_removed_and_not_its_target(tmp_path
 
 def test_state_is_replaced_whole(tmp_path: Path) -> None:
     with Destination.open(tmp_path, Layout()) as destination:
-        destination.write_state("report.json", b'{"run": 1}')
-        destination.write_state("report.json", b'{"run": 2}')
+        destination.write_state("report.json", [b'{"run": 1}'])
+        destination.write_state("report.json", [b'{"run": 2}'])
         assert json.loads((tmp_path / ".mirror/report.json").read_bytes()) == {"run": 2}
         assert names(tmp_path / ".mirror") == ["lock", "report.json", "tmp"]
         assert names(tmp_path / ".mirror" / "tmp") == []
@@ -208,7 +208,7 @@ def test_state_that_cant_be_written_ends_the_run_and_leaves_nothing(tmp_path: Pa
     with Destination.open(tmp_path, Layout()) as destination:
         (tmp_path / ".mirror/report.json").mkdir()
         with pytest.raises(DestinationError):
-            destination.write_state("report.json", b"{}")
+            destination.write_state("report.json", [b"{}"])
         assert names(tmp_path / ".mirror" / "tmp") == []
 
 

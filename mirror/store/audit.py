@@ -1,0 +1,180 @@
+"""`DEST/.mirror/audit.jsonl`: what was erased, when, by whom. One JSON object a line.
+
+It is the one place that keeps the ids of what was purged, and by it nothing of that comes back: a
+run leaves out what the audit trail names, also where an edited export names it again or the ledger
+was lost. A purge writes one line before it erases and one when it is done.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mirror.errors import DestinationError
+from mirror.export import SequenceFrames
+from mirror.frames import FrameRef
+from mirror.store.destination import OLD_FILE, Destination
+from mirror.store.directories import opened_root
+from mirror.store.layout import STATE
+from mirror.store.trouble import why
+
+NAME = "audit.jsonl"
+
+
+class SequenceName(msgspec.Struct, frozen=True, order=True):
+    """A sequence, by name."""
+
+    workspace_id: str
+    root_id: str
+
+
+class FrameName(msgspec.Struct, frozen=True, order=True):
+    """A frame, by name."""
+
+    workspace_id: str
+    root_id: str
+    frame_id: str
+
+
+class Erased(msgspec.Struct):
+    """What a purge erased: frames of the ledger, files at their names and their bytes, copies that
+    had been set aside, and damaged ledgers. `folders_left`: folders where a file should have been,
+    which are for somebody to look at."""
+
+    frames: int = 0
+    files: int = 0
+    bytes: int = 0
+    set_aside: int = 0
+    ledgers: int = 0
+    folders_left: int = 0
+
+
+class AuditLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line. `at`: UTC; `by`: user@host."""
+
+    at: str
+    action: Literal["purge_begun", "purged"]
+    by: str
+    sequences: tuple[SequenceName, ...] = ()
+    frames: tuple[FrameName, ...] = ()
+    erased: Erased | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeTarget:
+    """What is to be erased: whole sequences, and single frames."""
+
+    sequences: tuple[SequenceName, ...] = ()
+    frames: tuple[FrameName, ...] = ()
+
+
+class Purged:
+    """Everything that was purged at a destination, or is about to be."""
+
+    def __init__(self, lines: Iterable[AuditLine]) -> None:
+        self.sequences: set[SequenceName] = set()
+        self.frames: set[FrameName] = set()
+        for line in lines:
+            self.sequences.update(line.sequences)
+            self.frames.update(line.frames)
+
+    def __repr__(self) -> str:
+        return f"<Purged {len(self.sequences)} sequences, {len(self.frames)} frames>"
+
+    def __contains__(self, ref: FrameRef) -> bool:
+        return (
+            SequenceName(ref.workspace_id, ref.root_id) in self.sequences
+            or FrameName(*ref) in self.frames
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.sequences or self.frames)
+
+    def without(self, group: SequenceFrames) -> SequenceFrames:
+        """`group` without what was purged."""
+        if not self:
+            return group
+        workspace, root = group.workspace_id, group.root_id
+        kept = tuple(
+            frame for frame in group.frame_ids if FrameRef(workspace, root, frame) not in self
+        )
+        return SequenceFrames(workspace, root, kept, group.repeats)
+
+
+def read_audit(root_fd: int) -> list[AuditLine]:
+    """The audit trail of the destination open as `root_fd`; none where there is none.
+
+    Raises `DestinationError` for one that can't be read: what was erased must not come back.
+    """
+    try:
+        file = os.open(f"{STATE}/{NAME}", OLD_FILE, dir_fd=root_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unreadable(why(error)) from None
+    with os.fdopen(file, "rb") as lines:
+        try:
+            return [msgspec.json.decode(line, type=AuditLine) for line in lines if line.strip()]
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            raise _unreadable("it is damaged") from None
+
+
+def unfinished(lines: Iterable[AuditLine]) -> PurgeTarget | None:
+    """What a purge that was cut short was to erase; None where each came to its end."""
+    left: dict[PurgeTarget, None] = {}
+    for line in lines:
+        target = PurgeTarget(line.sequences, line.frames)
+        if line.action == "purge_begun":
+            left[target] = None
+        else:
+            left.pop(target, None)
+    if not left:
+        return None
+    return PurgeTarget(
+        tuple(name for target in left for name in target.sequences),
+        tuple(name for target in left for name in target.frames),
+    )
+
+
+def audit_of(root: Path) -> list[AuditLine]:
+    """The audit trail of a destination that is not held; none where there is no destination."""
+    if not root.exists():
+        return []
+    with opened_root(root) as folder:
+        return read_audit(folder)
+
+
+def append_audit(destination: Destination, line: AuditLine) -> None:
+    """Add a line, durably. Raises `DestinationError`."""
+    lines = [*read_audit(destination.root_fd), line]
+    encode = msgspec.json.encode
+    destination.write_state(NAME, (encode(each) + b"\n" for each in lines))
+
+
+def now() -> str:
+    """UTC, ISO 8601."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def whoever() -> str:
+    """user@host; the number of a user without a name."""
+    user = str(os.getuid())
+    with suppress(OSError, KeyError):  # a container may run as nobody in particular
+        user = getpass.getuser()
+    return f"{user}@{socket.gethostname()}"
+
+
+def _unreadable(problem: str) -> DestinationError:
+    return DestinationError(
+        f"The audit trail {STATE}/{NAME} can't be read: {problem}. It names what was erased, so"
+        " that it does not come back: restore it, or move it away if nothing was ever purged here."
+    )
