@@ -19,6 +19,8 @@ from mirror.store.layout import Layout
 from mirror.store.values import ExportRecord, IngestResult
 
 _HELD = "SELECT COUNT(*) FROM export_frames WHERE export = ?"
+_LONGEST_NAME = 255
+"""Bytes of one name, on every common file system. Ids are ASCII."""
 _LEFT = """
 SELECT COUNT(*) FROM export_frames old WHERE old.export = ? AND NOT EXISTS
 (SELECT 1 FROM export_frames new WHERE new.export = ? AND new.frame = old.frame)
@@ -64,6 +66,7 @@ def ingest(
         kept = purged.without(group)
         left_out += len(group.frame_ids) - len(kept.frame_ids)
         if kept.frame_ids or not group.frame_ids:
+            _refuse_long_names(layout, kept)
             added += _take_group(db, new, kept)
     if added:
         _refuse_shared_paths(db, layout)
@@ -123,6 +126,17 @@ def _sequence(db: sqlite3.Connection, group: SequenceFrames) -> int:
         group.workspace_id,
         group.root_id,
     )
+
+
+def _refuse_long_names(layout: Layout, group: SequenceFrames) -> None:
+    """Raises `ExportError` where the template makes a name of ids that no file can have."""
+    longest = max(group.frame_ids, key=len, default="")
+    path = layout.relative(FrameRef(group.workspace_id, group.root_id, longest))
+    if any(len(name.encode()) > _LONGEST_NAME for name in path.split("/")):
+        raise ExportError(
+            f"Frame {longest!r} of root {group.root_id!r} would get a name of more than"
+            f" {_LONGEST_NAME} bytes: give a path_template that puts fewer ids into one name."
+        )
 
 
 def _twins(two: str) -> ExportError:

@@ -58,7 +58,8 @@ class Site:
             "username": account.username,
             "password": account.password,
         }
-        asked = SyncRequest(exports=(self.export,), destination=self.dest, **(request or {}))
+        usual = {"exports": (self.export,), "destination": self.dest}
+        asked = SyncRequest(**(usual | (request or {})))
         self.events.clear()
         events = Events(self.events.append)
         return await run_sync(
