@@ -37,7 +37,7 @@ from mirror.store.values import (
     StreamedBody,
     Written,
 )
-from mirror.store.verify import (
+from mirror.store.verification import (
     Check,
     Damage,
     Damaged,
