@@ -20,7 +20,7 @@ from mirror.store.damage import translated
 from mirror.store.destination import Destination
 from mirror.store.ingest import ingest
 from mirror.store.missing import Missing
-from mirror.store.opening import open_ledger
+from mirror.store.opening import identity, open_ledger
 from mirror.store.reader import recorded_frames
 from mirror.store.schema import NAME, transaction
 from mirror.store.steps import Step
@@ -83,6 +83,7 @@ class Ledger(Closing):
         self._db = db
         self._destination = destination
         self._path = destination.state / NAME
+        self._file = identity(self._path)
         self.recovered = recovered
 
     @classmethod
@@ -101,6 +102,16 @@ class Ledger(Closing):
         """Close the connection; the last word is already on the disk. Safe to repeat."""
         self._db.close()
         self._destination.reached(Step.LEDGER_CLOSED)
+
+    def check_place(self) -> None:
+        """Raise `LedgerError` when the file in use is not the one at its path any more: what it
+        says, nobody will read."""
+        if self._file is None or identity(self._path) != self._file:
+            raise LedgerError(
+                f"The ledger {str(self._path)!r} is not where it was: it, or the destination, was"
+                " moved, replaced or deleted while this run used it. Put it back, if you can, and"
+                " run again: frames that are there are not fetched twice."
+            )
 
     # --- exports ------------------------------------------------------------------------------
 

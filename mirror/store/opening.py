@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from mirror.store.damage import DamagedLedgerError, damaged, translated
 from mirror.store.destination import TEMPORARIES, Destination
@@ -28,6 +29,15 @@ def open_ledger(destination: Destination) -> tuple[sqlite3.Connection, str | Non
     os.fsync(destination.state_fd)
     destination.reached(Step.LEDGER_OPENED)
     return db, recovered
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at `path`; None: none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open(destination: Destination) -> sqlite3.Connection:

@@ -1,7 +1,7 @@
 """A run that holds its destination: plan, fetch, report.
 
 The platform is asked only when a frame is missing. A run that ends with exit code 0 has read from
-the ledger that every frame asked for is recorded.
+the ledger that every frame asked for is recorded, and the ledger is still at its place.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class HeldRun:
             finally:
                 self._totals = self._count(await disk.commit(ledger.counts))
                 self._failures = await disk.commit(ledger.failures, MOST_FAILURES)
+            await disk.commit(ledger.check_place)
             await disk.commit(self._keep_checksums, ledger)
         if self._stop.requested and self._totals.failed + self._totals.pending:
             raise InterruptedRunError(

@@ -21,10 +21,13 @@ from pathlib import Path
 
 import pytest
 
+from mirror.store import Destination
+from mirror.store.steps import Reached
 from tests.e2e.command import Ended, environment, finish
 from tests.faults.kit import Site
 
 TOKEN = "feed" * 4
+SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _HOOK = f"import secrets\nsecrets.token_hex = lambda _=None: {TOKEN!r}\n"
 _CALL = re.compile(r"^\d+\s+(?P<name>\w+)\((?P<words>.*)\)\s+= (?P<result>.*)$")
 
@@ -66,6 +69,14 @@ async def running(
         with suppress(ProcessLookupError):  # a strace that dies leaves what it traced
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process does; the test's own timeout ends it."""
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0.01)
 
 
 async def sync(site: Site, **env: str) -> Ended:
@@ -171,3 +182,35 @@ def tmpfs(tmp_path: Path) -> Iterator[Mount]:
 def temporaries(dest: Path) -> list[str]:
     """What is left where temporaries are."""
     return [path.name for path in (dest / ".mirror" / "tmp").iterdir()]
+
+
+def at_steps(patch: pytest.MonkeyPatch, reached: Reached) -> None:
+    """Tell every step of the runs of this process to `reached`."""
+    opened = Destination.open
+    patch.setattr(Destination, "open", lambda root, layout: opened(root, layout, reached))
+
+
+@pytest.fixture
+def ext4(tmp_path: Path) -> Iterator[Path]:
+    """An ext4 file system of its own that turns read-only at an error."""
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4", path=SBIN):
+        pytest.skip("a loop device needs root, mkfs.ext4 and Linux")
+    image, place = tmp_path / "ext4.img", tmp_path / "ext4"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(24 * 1024**2)
+    subprocess.run(["mkfs.ext4", "-q", image], env={"PATH": SBIN}, check=True)
+    action = ["mount", "-o", "loop,errors=remount-ro", str(image), str(place)]
+    if subprocess.run(action, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a loop device is not allowed here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def break_file_system(place: Path) -> None:
+    """What the kernel does when it finds the file system's own data broken."""
+    device = place.stat().st_dev
+    name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+    Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("a test\n")

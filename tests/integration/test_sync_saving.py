@@ -89,6 +89,19 @@ async def test_everything_put_is_recorded_by_the_time_it_ends() -> None:
     assert sum(event.adopted for event in committed) == 1
 
 
+async def test_a_flush_before_anything_is_written_commits_it_all_at_once() -> None:
+    bench = Bench(commit_seconds=3600)
+    with bench.disk:
+        saving = asyncio.create_task(bench.saver.run())
+        await bench.put(*range(8))
+        bench.saver.flush()
+        async with asyncio.timeout(10):
+            while len(bench.told.words) < 8:
+                await asyncio.sleep(0.01)
+        await bench.end(saving)
+    assert bench.groups == [8]
+
+
 async def test_no_more_than_commit_frames_are_uncommitted() -> None:
     bench = Bench(commit_frames=4, commit_seconds=0.01)
     with bench.disk:
