@@ -17,9 +17,19 @@ Hop = Literal["login", "resolve", "download"]
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
-    """Work before the plan stands: reading exports, ingesting, verifying. `what` is for people."""
+    """Work before the plan stands: reading exports, ingesting. `what` is for people."""
 
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """How far a verification is: frames of those recorded, bytes that are whole, damaged frames."""
+
+    frames: int
+    recorded: int
+    size: int
+    damaged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,7 @@ class Idle:
 
 Event = (
     Preparing
+    | Verifying
     | RunStarted
     | RequestStarted
     | RequestFinished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -60,6 +61,9 @@ def json_line(moment: Moment, tally: Tally, at: datetime) -> str:
         "paused": sorted(tally.paused),
         "stopping": tally.stopping is not None,
     }
+    if tally.verifying is not None:
+        line["event"] = "verifying"
+        line["verifying"] = asdict(tally.verifying)
     if tally.finished is not None:
         line["outcome"] = tally.finished.outcome
     return json_text(line)

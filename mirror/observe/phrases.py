@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mirror.events import Stopping
+from mirror.events import Stopping, Verifying
 from mirror.observe.tally import Pause, Tally
 from mirror.observe.text import printable, redact
 
@@ -64,9 +64,22 @@ def progress(tally: Tally) -> list[str]:
 
 
 def preparation(tally: Tally) -> str:
-    """What is done before the plan stands."""
+    """What is done before the plan stands, or without one."""
+    if tally.verifying is not None:
+        return verification(tally.verifying, tally.elapsed)
     what = clean(tally.preparing)
     return what[:1].upper() + what[1:]
+
+
+def verification(event: Verifying, seconds: float) -> str:
+    """How far a verification is after so many seconds, and what is left of it."""
+    parts = [f"Verifying {event.frames:,} of {number(event.recorded, 'frame')}", size(event.size)]
+    if seconds > 0 and event.frames:
+        parts.append(f"{size(event.size / seconds)}/s")
+        parts.append(f"{duration(seconds * (event.recorded / event.frames - 1))} left")
+    if event.damaged:
+        parts.append(f"{event.damaged:,} damaged")
+    return " · ".join(parts)
 
 
 def traffic(tally: Tally) -> list[str]:

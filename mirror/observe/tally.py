@@ -27,6 +27,7 @@ from mirror.events import (
     RunFinished,
     RunStarted,
     Stopping,
+    Verifying,
 )
 from mirror.observe.metrics import HOPS
 
@@ -77,6 +78,7 @@ class Tally:
             HostResumed: self._host_resumed,
             Stopping: self._stopping,
             Preparing: self._preparing,
+            Verifying: self._verifying,
             RunStarted: self._run_started,
             RunFinished: self._run_finished,
             Idle: self._idle,
@@ -85,6 +87,7 @@ class Tally:
         self.in_flight: dict[str, int] = dict.fromkeys(HOPS, 0)
         self._begin(0, 0)
         self.preparing = ""
+        self.verifying: Verifying | None = None
         self.running = False
 
     def _begin(self, total: int, already: int) -> None:
@@ -155,9 +158,16 @@ class Tally:
             self._begin(0, 0)
         self.preparing = event.what
 
+    def _verifying(self, event: Verifying) -> None:
+        if self.verifying is None:
+            self._begin(0, 0)
+        self.preparing = "verifying"
+        self.verifying = event
+
     def _run_started(self, event: RunStarted) -> None:
         self._begin(event.total, event.already_mirrored)
         self.preparing = ""
+        self.verifying = None
         self.running = True
 
     def _request_started(self, event: RequestStarted) -> None:
@@ -202,6 +212,7 @@ class Tally:
 
     def _idle(self, _: Idle) -> None:
         self.preparing = ""
+        self.verifying = None
         self.running = False
         self.paused = {}
         self.in_flight = dict.fromkeys(HOPS, 0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.errors import InterruptedRunError
-from mirror.events import Event, Events, FileSetAside, Preparing
+from mirror.events import Event, Events, FileSetAside, Verifying
 from mirror.settings import Settings
 from mirror.store import (
     Check,
@@ -55,10 +55,6 @@ class Verified:
         self.size += piece.size
         self.damaged += len(piece.damaged)
         self.repairable += sum(each.damage.repairable for each in piece.damaged)
-
-    def __str__(self) -> str:
-        damaged = f", {self.damaged:,} damaged" if self.damaged else ""
-        return f"verifying: {self.frames:,} of {self.recorded:,} frames{damaged}"
 
 
 def verify_destination(root: Path, check: Check, events: Events, found: Found) -> Verified:
@@ -166,7 +162,9 @@ class _Teller:
         now = time.monotonic()
         if now - self._last >= _TOLD_EVERY:
             self._last = now
-            self._emit(Preparing(str(verified)))
+            self._emit(
+                Verifying(verified.frames, verified.recorded, verified.size, verified.damaged)
+            )
 
 
 def _expected(reader: LedgerReader) -> Verified:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+
 import pytest
 
 from mirror.events import (
@@ -19,9 +22,11 @@ from mirror.events import (
     RunFinished,
     RunStarted,
     Stopping,
+    Verifying,
 )
 from mirror.frames import FrameRef
-from mirror.observe.phrases import progress
+from mirror.observe.lines import json_line
+from mirror.observe.phrases import preparation, progress
 from mirror.observe.tally import WINDOW, Tally
 
 REF = FrameRef("w", "r", "f")
@@ -139,6 +144,24 @@ def test_preparing_a_run_forgets_the_one_before(tally: Tally) -> None:
     assert (tally.total, tally.preparing, tally.finished) == (0, "reading b.json", None)
     tally(RunStarted(3, 0))
     assert tally.preparing == ""
+
+
+def test_a_verification_says_how_far_it_is_and_what_is_left(tally: Tally, clock: Clock) -> None:
+    tally(Verifying(0, 100, 0, 0))
+    assert preparation(tally) == "Verifying 0 of 100 frames · 0 B"
+    clock.now += 10
+    tally(Verifying(25, 100, 5_000_000, 3))
+    assert preparation(tally) == (
+        "Verifying 25 of 100 frames · 5.0 MB · 500 kB/s · 30 s left · 3 damaged"
+    )
+    line = json.loads(json_line("progress", tally, datetime.now(UTC)))
+    assert line["event"] == "verifying"
+    assert line["verifying"]["damaged"] == 3
+    tally(RunStarted(3, 0))  # the repair
+    assert (tally.verifying, tally.preparing) == (None, "")
+    tally(Verifying(1, 2, 0, 0))
+    tally(Idle())
+    assert (tally.verifying, tally.preparing) == (None, "")
 
 
 def test_the_time_of_a_run_stands_still_when_it_has_ended(tally: Tally, clock: Clock) -> None:
