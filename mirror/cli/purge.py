@@ -11,7 +11,7 @@ import typer
 
 from mirror.cli.running import observed
 from mirror.cli.shell import Shell, folder
-from mirror.errors import UsageError
+from mirror.errors import InterruptedRunError, UsageError
 from mirror.events import Preparing
 from mirror.observe.phrases import number, size
 from mirror.observe.text import printable
@@ -101,9 +101,13 @@ def _target(
 def _ask(dest: Path, target: PurgeTarget) -> None:
     what = [number(len(target.sequences), "sequence")] if target.sequences else []
     what += [number(len(target.frames), "frame")] if target.frames else []
-    typer.confirm(
-        f"Erase {' and '.join(what)} from {printable(str(dest))} for good?", abort=True, err=True
-    )
+    question = f"Erase {' and '.join(what)} from {printable(str(dest))} for good?"
+    try:
+        sure = typer.confirm(question, err=True)
+    except typer.Abort:  # Ctrl-C, Ctrl-D
+        sure = False
+    if not sure:
+        raise InterruptedRunError("Nothing was erased.")
 
 
 def _print(dest: Path, erased: Erased) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
-from mirror.simulator import Dataset, DatasetSpec
-from tests.e2e.command import environment, mirror
+from mirror.simulator import DatasetSpec
+from tests.e2e.command import environment, finish, mirror
 from tests.faults.kit import Site, frames_at, promises, recorded_at, site
 
 
@@ -126,6 +130,32 @@ async def test_attack_28_a_purge_waits_for_no_run_and_makes_no_destination(tmp_p
     assert (ended.code, (tmp_path / "no").exists()) == (74, False)
 
 
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 75), (b"\x04", 75), (b"y\n", 0)])
+async def test_attack_28_on_a_terminal_it_asks_first(
+    tmp_path: Path, answer: bytes, code: int
+) -> None:
+    async with site(tmp_path) as one:
+        one.complete(await one.run())
+        root = next(iter(roots(one)))
+    keyboard, terminal = os.openpty()
+    try:
+        os.write(keyboard, answer)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mirror", "purge", one.dest, "--sequence", root),
+            env=environment(),
+            stdin=terminal,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        ended = await finish(process)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert ended.code == code, ended.err
+    assert ("Nothing was erased" in ended.err) == (code == 75)
+    assert len(recorded_at(one.dest)) == (12 if code else 6)
+
+
 async def test_attack_28_a_million_names_are_not_needed(tmp_path: Path) -> None:
     """A sequence is one line of the audit trail, however many frames it had."""
     spec = DatasetSpec(sequences=1, frames_per_sequence=300, frame_bytes=300)
@@ -134,4 +164,3 @@ async def test_attack_28_a_million_names_are_not_needed(tmp_path: Path) -> None:
         root = next(iter(roots(one)))
         assert (await purge(one, "--sequence", root))[0] == 0
         assert (one.dest / ".mirror/audit.jsonl").stat().st_size < 1000
-        assert isinstance(one.dataset, Dataset)
