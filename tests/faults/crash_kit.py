@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,12 +52,13 @@ class Ended:
 @dataclass
 class Scene:
     """A site, and what goes on at it. `limit`: how many frames are asked for; `foreign`: contents
-    that are not the platform's."""
+    that are not the platform's; `damaged`: the ledger was."""
 
     site: Site
     folder: Path
     limit: int
     foreign: set[bytes] = field(default_factory=set)
+    damaged: bool = False
     runs: int = 0
 
     @property
@@ -155,7 +155,7 @@ class Scene:
         state = self.dest / ".mirror"
         names = {path.name for path in state.iterdir()}
         aside = {name for name in names if name == "set-aside" and self.foreign}
-        damaged = {name for name in names if re.fullmatch(r"ledger\.damaged-.*", name)}
+        damaged = {name for name in names if self.damaged and name.startswith("ledger.damaged-")}
         assert names - aside - damaged == {"ledger.sqlite3", "lock", "report.json", "tmp"}
         assert not list((state / "tmp").iterdir())
 

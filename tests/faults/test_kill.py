@@ -149,6 +149,7 @@ async def test_fault_39_49_killed_while_a_damaged_ledger_is_moved_away(
         sound = log.read_bytes()
         for path in (log, log.with_name("ledger.sqlite3")):
             path.write_bytes(b"damaged " * 4096)
+        one.damaged = True
         ended = await one.run(Orders(Step.LEDGER_MOVED))
         assert ended.code == KILLED, ended.err
         record_property("kills", 1)
