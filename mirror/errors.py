@@ -195,6 +195,14 @@ class OutOfSocketsError(FrameError):
     overload = True
 
 
+class OutOfFilesError(FrameError):
+    """This machine has no file descriptor left for the frame's file; fewer connections help."""
+
+    reason = "out_of_files"
+    retryable = True
+    overload = True
+
+
 class TooSlowError(FrameError):
     """The body came in below the minimum rate."""
 

@@ -10,7 +10,12 @@ import errno
 import os
 from pathlib import Path
 
-from mirror.errors import DestinationError, WriteLostError, WriteRefusedError
+from mirror.errors import (
+    DestinationError,
+    OutOfFilesError,
+    WriteLostError,
+    WriteRefusedError,
+)
 
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 """No descriptor is left: the disk was not even asked."""
@@ -53,8 +58,10 @@ def destination_error(root: Path, error: OSError) -> DestinationError:
     return DestinationError(f"The destination {str(root)!r} can't be written: {why(error)}.")
 
 
-def lost_error(error: OSError) -> WriteLostError:
-    """`error` as one file that the disk did not keep."""
+def lost_error(error: OSError) -> WriteLostError | OutOfFilesError:
+    """`error` as one file that the disk did not keep, or was not even asked to."""
+    if error.errno in OUT_OF_FILES:
+        return OutOfFilesError(f"No file could be opened for it: {_words(error)}.")
     return WriteLostError(f"The disk did not keep the file: {_words(error)}.")
 
 

@@ -91,6 +91,13 @@ class Gate:
             self._moved(self.limit.value)
         self._admit()
 
+    def lower(self) -> None:
+        """Let fewer through, for a reason that lies outside the requests."""
+        before = self.limit.value
+        self.limit.overloaded(self.limit.epoch)
+        if self.limit.value != before:
+            self._moved(self.limit.value)
+
     def _admit(self) -> None:
         while self._waiters and self.in_flight < self.limit.value:
             waiter = self._waiters.popleft()

@@ -164,6 +164,8 @@ class Pipeline:
 
     def refused(self, refused: Refused) -> None:
         """A body was no whole PNG, or the disk did not keep it."""
+        if refused.error.overload:  # descriptors are short: connections hold most of them
+            self._hosts[1].gate.lower()
         self._settle(self._works[refused.frame.row], refused.error)
         self._wake.set()
 

@@ -107,3 +107,13 @@ async def test_gate_tells_when_the_limit_moved() -> None:
     gate = Gate(AdaptiveLimit(64, start=16), moves.append)
     gate.leave(await gate.enter(), overload=True, answered=False)
     assert moves == [11]
+
+
+def test_fault_55_a_gate_is_lowered_from_outside_and_says_so() -> None:
+    told: list[int] = []
+    gate = Gate(AdaptiveLimit(64, start=40), told.append)
+    gate.lower()
+    assert told == [28]
+    for _ in range(50):
+        gate.lower()
+    assert told[-1] == gate.limit.value == 1
