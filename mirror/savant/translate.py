@@ -106,7 +106,7 @@ def connecting(error: Exception, host: str) -> MirrorError:
             " store is in your own network."
         )
     if isinstance(cause, TimeoutError):
-        return TimedOutError(f"{host} did not accept a connection in time.")
+        return _not_accepted(cause, host)
     if number in _OUT_OF_SOCKETS:
         return OutOfSocketsError(
             f"No socket is left for a connection to {host} ({errno.errorcode[number]}); raise"
@@ -117,6 +117,10 @@ def connecting(error: Exception, host: str) -> MirrorError:
         return ConnectionFailedError(f"The TLS handshake with {host} failed: {why}.")
     why = _WHY.get(number) or errno.errorcode.get(number) or _UNKNOWN
     return ConnectionFailedError(f"No connection to {host}: {why}.")
+
+
+def _not_accepted(_: Exception, host: str) -> MirrorError:
+    return TimedOutError(f"{host} did not accept a connection in time.")
 
 
 def _timed_out(_: Exception, host: str) -> MirrorError:
@@ -152,6 +156,7 @@ def _certificate(error: Exception, host: str) -> CertificateError:
 _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], _Maker], ...] = (
     (ssl.SSLCertVerificationError, _certificate),
     (aiohttp.ClientConnectorError, connecting),
+    (aiohttp.ConnectionTimeoutError, _not_accepted),
     (TimeoutError, _timed_out),
     (aiohttp.ClientPayloadError, _truncated),
     (aiohttp.InvalidURL, _bad_url),
