@@ -126,6 +126,19 @@ async def test_fault_22_extra_bytes_are_bounded(tmp_path: Path, settings: dict[s
     assert "MIRROR_MAX_FRAME_BYTES" in report.failures[0].detail
 
 
+async def test_fault_22_a_body_that_announces_too_much_is_not_read(tmp_path: Path) -> None:
+    async def boast(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+        await writer.drain()  # and then nothing: who reads on waits
+
+    async with serve(boast) as store:
+        fault = Fault("frame_path", frames=VICTIM, kind="value", value=f"{store.url}/frame")
+        async with site(tmp_path, fault) as there:
+            report = await there.run(read_timeout=1.0, max_attempts=1)
+            failed_alone(there, report, "too_large", 1)
+        assert len(store.requests) == 1
+
+
 async def test_fault_22_a_body_without_a_length_and_an_end_is_cut_off_at_the_cap(
     tmp_path: Path,
 ) -> None:
