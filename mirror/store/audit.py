@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,6 +122,9 @@ def read_audit(root_fd: int) -> list[AuditLine]:
         return []
     except OSError as error:
         raise _unreadable(why(error)) from None
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise _unreadable("it is no regular file")
     with os.fdopen(file, "rb") as lines:
         try:
             return [msgspec.json.decode(line, type=AuditLine) for line in lines if line.strip()]

@@ -14,6 +14,9 @@ from mirror.store.destination import TEMPORARIES, Destination
 from mirror.store.schema import NAME, make_file, open_database
 from mirror.store.steps import Step
 
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
+"""The database, and what SQLite puts beside it."""
+
 
 def open_ledger(destination: Destination) -> tuple[sqlite3.Connection, str | None]:
     """The writing connection, and a sentence where a damaged ledger had to be set aside.
@@ -42,9 +45,12 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 def _open(destination: Destination) -> sqlite3.Connection:
     path = destination.state / NAME
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise damaged(path)
+    for suffix in _SUFFIXES:
+        with suppress(FileNotFoundError):
+            found = os.stat(NAME + suffix, dir_fd=destination.state_fd, follow_symlinks=False)
+            # SQLite waits for a pipe, and writes through a second name of another file
+            if not stat.S_ISREG(found.st_mode) or (suffix and found.st_nlink > 1):
+                raise damaged(path)
     make_file(path, destination.layout.file_mode)
     destination.reached(Step.LEDGER_MADE)
     db = open_database(path, destination.layout.template)
@@ -78,7 +84,7 @@ def _set_aside(destination: Destination) -> str:
     kept = f"ledger.damaged-{now}.sqlite3"
     state = destination.state_fd
     # the database before its WAL: SQLite discards a WAL without a database, not the reverse
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in _SUFFIXES:
         with suppress(FileNotFoundError):
             os.rename(NAME + suffix, kept + suffix, src_dir_fd=state, dst_dir_fd=state)
             destination.reached(Step.LEDGER_MOVED)

@@ -7,6 +7,7 @@ two connections reset, so a reader must never be the one to do it.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,6 +31,7 @@ from mirror.store.values import (
 )
 
 REPORT = "report.json"
+_LONGEST_REPORT = 16 * 1024**2
 # by the index of (sequence, frame_id), so that nothing has to be sorted
 _SEQUENCES = """
 SELECT s.workspace_id, s.root_id, COUNT(*), SUM(f.state = 1), SUM(f.state = 2),
@@ -266,10 +268,12 @@ def recorded_frames(db: sqlite3.Connection, path: Path) -> Iterator[RecordedFram
 
 def last_run(root: Path) -> LastRun | None:
     """What the report of the last run says; None where there is none that can be read."""
-    path = root / STATE / REPORT
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        report = json.loads(path.read_bytes())
-        ended = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        file = os.open(root / STATE / REPORT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(file, "rb") as lines:  # a pipe or a device that was put there ends nothing
+            report = json.loads(lines.read(_LONGEST_REPORT))
+            seen = os.fstat(file).st_mtime
+        ended = datetime.fromtimestamp(seen, UTC).isoformat(timespec="seconds")
         return LastRun(str(report["outcome"]), int(report["exit_code"]), ended)
     return None
 
