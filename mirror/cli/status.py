@@ -21,9 +21,10 @@ from mirror.store import (
     LastRun,
     LedgerReader,
     LedgerSummary,
+    LockState,
     audit_of,
     last_run,
-    lock_holder,
+    lock_state,
     unfinished,
 )
 
@@ -57,11 +58,11 @@ def status(
             _print_failures(reader.failures())
             raise typer.Exit(int(ExitCode.PARTIAL if summary.frames.failed else 0))
         failed = [_failure(each) for each in reader.failures()] if failures else None
-    holder, last = lock_holder(dest), last_run(dest)
+    lock, last = lock_state(dest), last_run(dest)
     if as_json:
-        typer.echo(msgspec.json.format(_as_json(dest, summary, holder, last, failed), indent=2))
+        typer.echo(msgspec.json.format(_as_json(dest, summary, lock, last, failed), indent=2))
     else:
-        for line in (*_headlines(dest, summary, holder, last), *_unfinished_purge(dest)):
+        for line in (*_headlines(dest, summary, lock, last), *_unfinished_purge(dest)):
             typer.echo(line)
         typer.echo()
         print_sections(_sections(summary))
@@ -88,7 +89,7 @@ def _print_failures(failures: Iterator[Failure]) -> None:
 def _as_json(
     dest: Path,
     summary: LedgerSummary,
-    holder: Holder | None,
+    lock: LockState,
     last: LastRun | None,
     failed: list[dict[str, Any]] | None,
 ) -> bytes:
@@ -107,8 +108,9 @@ def _as_json(
         "failures": summary.failures,
         "exports": [asdict(export) for export in summary.exports],
         "last_run": last and asdict(last),
-        "running": holder is not None,
-        "run": holder and asdict(holder),
+        "running": lock.holder is not None,
+        "run": lock.holder and asdict(lock.holder),
+        "died": lock.died and asdict(lock.died),
     }
     if failed is not None:
         found["failed_frames"] = failed
@@ -116,23 +118,29 @@ def _as_json(
 
 
 def _headlines(
-    dest: Path, summary: LedgerSummary, holder: Holder | None, last: LastRun | None
+    dest: Path, summary: LedgerSummary, lock: LockState, last: LastRun | None
 ) -> Iterator[str]:
     frames = summary.frames
     yield (
         f"{printable(str(dest))}: {frames.mirrored:,} of {frames.total:,} frames mirrored"
         f" ({size(summary.size)}), {frames.failed:,} failed, {frames.pending:,} pending"
     )
-    if holder is not None:
-        yield (
-            f"A run is going on: process {holder.pid or '?'} on"
-            f" {printable(holder.host) or 'an unknown host'}, since {printable(holder.since)}"
-        )
+    if lock.holder is not None:
+        yield f"A run is going on: {_named(lock.holder)}"
+    if lock.died is not None:
+        yield f"A run did not end by itself: {_named(lock.died)}. The next one resumes."
     if last is not None:
         yield (
             f"Last run: {printable(last.outcome)} (exit code {last.exit_code}),"
             f" ended {last.ended_at}"
         )
+
+
+def _named(holder: Holder) -> str:
+    return (
+        f"process {holder.pid or '?'} on {printable(holder.host) or 'an unknown host'},"
+        f" since {printable(holder.since)}"
+    )
 
 
 def _unfinished_purge(dest: Path) -> Iterator[str]:

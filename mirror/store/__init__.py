@@ -6,7 +6,7 @@ from mirror.store.commit import Committer
 from mirror.store.destination import Destination
 from mirror.store.layout import Layout
 from mirror.store.ledger import Ledger
-from mirror.store.lock import Holder, lock_holder
+from mirror.store.lock import Holder, LockState, lock_state
 from mirror.store.missing import Missing, looking_through
 from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.purge import Purge
@@ -74,6 +74,7 @@ __all__ = [
     "Ledger",
     "LedgerReader",
     "LedgerSummary",
+    "LockState",
     "Missing",
     "PendingFrame",
     "Piece",
@@ -97,7 +98,7 @@ __all__ = [
     "find_target",
     "has_checksums",
     "last_run",
-    "lock_holder",
+    "lock_state",
     "looking_through",
     "open_stream",
     "put_aside",

@@ -20,7 +20,7 @@ from mirror.closing import Closing
 from mirror.errors import DestinationError
 from mirror.store.directories import Directories, open_folder, split
 from mirror.store.layout import STATE, Layout
-from mirror.store.lock import take_lock
+from mirror.store.lock import release_lock, take_lock
 from mirror.store.steps import Reached, Step, pass_by
 from mirror.store.trouble import destination_error
 
@@ -86,7 +86,8 @@ class Destination(Closing):
             self._closed = True
             with suppress(OSError):  # the next run removes what is left
                 _remove_all(self.temporaries_fd)
-            _close_all([self.root_fd, self.state_fd, self.temporaries_fd, self._lock_fd])
+            _close_all([self.root_fd, self.state_fd, self.temporaries_fd])
+            release_lock(self._lock_fd)
 
     @property
     def state(self) -> Path:

@@ -51,18 +51,38 @@ def take_lock(root: Path, state: int) -> int:
     return lock
 
 
-def lock_holder(root: Path) -> Holder | None:
-    """Who holds the destination at `root` right now; None: nobody. Nothing is written."""
+def release_lock(lock: int) -> None:
+    """Let go of the lock as a run that ends by itself: no name is left in it."""
+    with suppress(OSError):
+        if _is_ours(lock):
+            os.ftruncate(lock, 0)
+    os.close(lock)
+
+
+@dataclass(frozen=True, slots=True)
+class LockState:
+    """`holder`: who holds the destination right now. `died`: who held it last, where that run did
+    not end by itself: it was killed, or the power went."""
+
+    holder: Holder | None = None
+    died: Holder | None = None
+
+
+def lock_state(root: Path) -> LockState:
+    """What the lock of the destination at `root` says. Nothing is written."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with suppress(OSError):  # what is no lock file, nobody holds
         lock = os.open(root / STATE / NAME, flags)
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _read(lock)
+            return LockState(holder=_read(lock))
+        else:
+            last = _read(lock)
+            return LockState(died=last if last.pid else None)
         finally:
             os.close(lock)
-    return None
+    return LockState()
 
 
 def _lock(root: Path, lock: int) -> None:
@@ -81,13 +101,19 @@ def _lock(root: Path, lock: int) -> None:
 
 
 def _write(lock: int) -> None:
-    found = os.fstat(lock)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-        return  # another name of some other file, which would be lost; it locks all the same
+    if not _is_ours(lock):
+        return
     since = datetime.now(UTC).isoformat(timespec="seconds")
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
     os.ftruncate(lock, 0)
     os.pwrite(lock, json.dumps(holder).encode(), 0)
+
+
+def _is_ours(lock: int) -> bool:
+    """Whether it may be written: another name of some other file, which would be lost, locks all
+    the same."""
+    found = os.fstat(lock)
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def _read(lock: int) -> Holder:

@@ -64,6 +64,19 @@ def test_the_same_for_machines(half: Store) -> None:
     assert (found["last_run"]["outcome"], found["last_run"]["exit_code"]) == ("partial", 1)
 
 
+def test_a_run_that_was_killed_is_told_from_one_that_ended(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        one.ask(group("a"))
+    assert "by itself" not in status(tmp_path).stdout
+    holder = {"pid": 4711, "host": "pod-3", "since": "2026-01-02T03:04:05+00:00"}
+    (tmp_path / ".mirror/lock").write_text(json.dumps(holder))
+    assert "did not end by itself: process 4711 on pod-3, since 2026-01-02T03:04:05" in (
+        status(tmp_path).stdout
+    )
+    found = as_object(tmp_path)
+    assert (found["running"], found["died"]) == (False, holder)
+
+
 def test_nothing_failed_and_nobody_there(tmp_path: Path) -> None:
     with store(tmp_path) as one:
         one.committer.commit(one.write(one.ask(group("a"))), [])

@@ -16,7 +16,7 @@ import pytest
 from store_kit import group, names, png, store
 
 from mirror.errors import DestinationBusyError, DestinationError, ExitCode
-from mirror.store import Destination, Layout, lock_holder
+from mirror.store import Destination, Layout, LockState, lock_state
 from mirror.store.destination import write_whole
 
 HOLD = """
@@ -93,7 +93,7 @@ def test_fault_48_another_run_is_named(tmp_path: Path, other_run: subprocess.Pop
     assert caught.value.exit_code is ExitCode.INTERRUPTED
     assert f"process {other_run.pid} on {socket.gethostname()}, since 20" in str(caught.value)
     assert names(tmp_path / "dest" / ".mirror" / "tmp") == ["half"]
-    holder = lock_holder(tmp_path / "dest")
+    holder = lock_state(tmp_path / "dest").holder
     assert holder is not None
     assert holder.pid == other_run.pid
 
@@ -103,14 +103,17 @@ def test_a_dead_run_holds_nothing_and_leaves_nothing(
 ) -> None:
     other_run.kill()
     other_run.wait()
+    died = lock_state(tmp_path / "dest").died
+    assert died is not None
+    assert died.pid == other_run.pid
     with Destination.open(tmp_path / "dest", Layout()):
         assert names(tmp_path / "dest" / ".mirror" / "tmp") == []
-    assert lock_holder(tmp_path / "dest") is None
+    assert lock_state(tmp_path / "dest") == LockState()
 
 
 def test_the_lock_is_free_after_close_and_closing_twice_is_fine(tmp_path: Path) -> None:
     one = Destination.open(tmp_path, Layout())
-    assert lock_holder(tmp_path) is not None
+    assert lock_state(tmp_path).holder is not None
     one.close()
     one.close()
     Destination.open(tmp_path, Layout()).close()
@@ -134,7 +137,7 @@ def test_a_lock_without_a_readable_holder_is_still_a_lock(tmp_path: Path) -> Non
 
 
 def test_nothing_is_held_where_nothing_is(tmp_path: Path) -> None:
-    assert lock_holder(tmp_path / "nowhere") is None
+    assert lock_state(tmp_path / "nowhere") == LockState()
 
 
 def test_fault_52_two_runs_past_a_lying_lock_stay_safe(
