@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements/dev.txt
 
-.PHONY: help setup demo test check faults protections bench coverage lock format clean
+.PHONY: help setup demo test check faults protections fuzz mutation bench coverage lock format clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -47,6 +47,19 @@ format: $(STAMP) ## put the code in order
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+FUZZED ?= export png api store wire ledger
+SECONDS ?= 60
+fuzz: .venv-fuzz/.installed ## fuzz each target for SECONDS=60, guided by coverage
+	@for target in $(FUZZED); do PYTHONPATH=. .venv-fuzz/bin/python tests/fuzz/run.py $$target $(SECONDS) || exit 1; done
+
+mutation: .venv-mutation/.installed ## change the code, see the tests go red (hours; MUTANTS='mirror.sync.*')
+	@.venv-mutation/bin/python tests/mutation/run.py $(MUTANTS)
+
+.venv-%/.installed: requirements/%.txt
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 bench: $(STAMP) ## measure against what a user would run instead
 	@benchmarks/run
 
@@ -54,4 +67,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	requirements/lock
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	rm -rf $(VENV) .venv-fuzz .venv-mutation .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
