@@ -95,16 +95,25 @@ def open_database(path: Path, template: str) -> sqlite3.Connection:
         return db
 
 
+def _is_new(db: sqlite3.Connection) -> bool:
+    return not any(
+        pragma(db, name) for name in ("user_version", "application_id", "schema_version")
+    )
+
+
+def _fill(db: sqlite3.Connection, template: str) -> None:
+    _make_tables(db)
+    about = [("template", template), ("template_sha256", _digest(template))]
+    db.executemany("INSERT INTO about VALUES (?, ?)", about)
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
 def _prepare(db: sqlite3.Connection, path: Path, template: str) -> None:
-    version = pragma(db, "user_version")
-    if version == 0 and not pragma(db, "application_id") and not pragma(db, "schema_version"):
+    if _is_new(db):
         with transaction(db):
-            _make_tables(db)
-            about = [("template", template), ("template_sha256", _digest(template))]
-            db.executemany("INSERT INTO about VALUES (?, ?)", about)
-            db.execute(f"PRAGMA application_id = {APPLICATION}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
-        return
+            if _is_new(db):  # where locks lie, another run may have been quicker
+                _fill(db, template)
     check_tables(db, path)
     if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
         raise damaged(path)
