@@ -6,6 +6,7 @@ frame it is about and no other.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -60,7 +61,7 @@ async def recovers(
     """The fault on the first attempt of each victim is retried, once each; then all is well."""
     fault = Fault(action, hop=hop, frames=VICTIMS, attempts=1, **params)
     async with site(folder, fault, **(behaviour or {})) as there:
-        report = await there.run(**(settings or {}))
+        report = await asyncio.wait_for(there.run(**(settings or {})), 30)
         there.complete(report)
         told = Counter((event.ref.frame_id, event.reason, event.hop) for event in retries(there))
         assert told == Counter((victim, reason, told_at or hop) for victim in VICTIMS)
@@ -88,7 +89,7 @@ async def fails_alone(
     """One frame meets the fault each time: it fails after so many attempts, the others arrive."""
     fault = Fault(action, hop=hop, frames=VICTIM, **params)
     async with site(folder, fault, **(behaviour or {})) as there:
-        report = await there.run(**(settings or {}))
+        report = await asyncio.wait_for(there.run(**(settings or {})), 30)
         failed_alone(there, report, reason, attempts)
         assert len(asked(there, "resolve", VICTIM)) == attempts
         assert len(asked(there, hop, VICTIM)) == attempts

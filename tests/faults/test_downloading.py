@@ -170,8 +170,9 @@ async def test_fault_23_a_stall_mid_body_times_out(tmp_path: Path, at: float) ->
 
 
 async def test_fault_23_a_frame_that_always_stalls_fails_alone(tmp_path: Path) -> None:
-    settings = {"read_timeout": 0.2, "max_attempts": 3}
-    await fails_alone(tmp_path, "stall", "timeout", 3, settings=settings)
+    settings = {"read_timeout": 0.2, "connect_timeout": 3.0, "max_attempts": 3}
+    report = await fails_alone(tmp_path, "stall", "timeout", 3, settings=settings)
+    assert report.seconds < 6, "by the time-out of a read, not by that of the whole answer"
 
 
 @pytest.mark.parametrize("settings", [{}, {"stream_threshold": 1000}], ids=["memory", "stream"])
