@@ -11,6 +11,8 @@ from collections import defaultdict
 import pytest
 
 FAULTS, ATTACKS = range(1, 62), range(1, 29)
+ENDS = ("kills", "cuts")
+"""Properties of tests: how often a run was seen killed, and its power cut."""
 _ROWS = re.compile(r"test_(fault|attack)((?:_\d+)+)_")
 
 
@@ -27,11 +29,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     outcomes: dict[str, set[str]] = defaultdict(set)
     skips: dict[str, str] = {}
     tests: dict[str, int] = defaultdict(int)
+    ends: dict[str, int] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
             if not report.nodeid.startswith("tests/faults/"):
                 continue
             tests[outcome] += 1
+            _add(ends, report.user_properties)
             for row in rows_of(report.nodeid):
                 outcomes[row].add(outcome)
                 if outcome == "skipped":
@@ -47,8 +51,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for row, why in sorted(skips.items()):
         terminalreporter.line(f"  row {row} skipped: {why}")
     terminalreporter.line(
-        "tests: " + ", ".join(f"{number} {outcome}" for outcome, number in sorted(tests.items()))
+        "tests: "
+        + ", ".join(f"{number} {what}" for what, number in (*sorted(tests.items()), *ends.items()))
     )
+
+
+def _add(ends: dict[str, int], properties: list[tuple[str, object]]) -> None:
+    for name, number in properties:
+        if name in ENDS and isinstance(number, int):
+            ends[name] = ends.get(name, 0) + number
 
 
 def _line(word: str, wanted: list[str], outcomes: dict[str, set[str]]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -131,6 +133,8 @@ class Scene:
         for name, (size, digest) in recorded.items():
             assert name in there, f"{name} is recorded and not there"
             assert (size, digest) == (len(there[name]), sha256(there[name]).digest()), name
+        report = self.dest / ".mirror/report.json"
+        assert not report.exists() or json.loads(report.read_text()), "half a report"
         kept = contents(self.dest)
         assert self.foreign <= kept, "something that was there before is lost"
         return {name for name, body in there.items() if _whole(body)}
@@ -170,6 +174,15 @@ class Running:
 
     def kill(self) -> None:
         self.process.kill()
+
+    async def freeze(self) -> None:
+        """Let it do nothing more, until it is killed. What the kernel does for it is done then."""
+        number = self.process.pid or 0
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGSTOP)
+        async with asyncio.timeout(30):
+            while not all(state in "TtXZ" for state in _states(number)):
+                await asyncio.sleep(0.001)
 
     async def ended(self, within: float = 60.0) -> Ended:
         """How it ended."""
@@ -225,8 +238,17 @@ def _whole(body: bytes) -> bool:
 async def made(path: Path, within: float = 30.0) -> None:
     """Once this file is there."""
     async with asyncio.timeout(within):
-        while not path.exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+        while not path.exists():
             await asyncio.sleep(0.01)
+
+
+def _states(process: int) -> list[str]:
+    """Of each thread of a process, as `proc` has it; none where it ended."""
+    found = []
+    for path in Path(f"/proc/{process}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.append(path.read_text().rpartition(")")[2].split()[0])
+    return found
 
 
 def _text(path: Path) -> str:
