@@ -98,7 +98,7 @@ def _cut(source: Source, fields: _Fields) -> list[Raw]:
     name = place.named(source.path)
     try:
         entries = msgspec.json.decode(source.view, type=_Cut).sequences
-        if not source.holds_once(b'"sequences"'):
+        if not source.holds_once(b'"sequences"') or source.escapes_letters():
             fields.cut(source.view)  # only for its check that no key occurs twice
     except msgspec.ValidationError as error:
         raise place.wrong_shape(name, error) from None

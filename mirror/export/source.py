@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import mmap
 import os
+import re
 import stat
 from io import FileIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from mirror.errors import ExportError
 from mirror.export.place import named
 
 _BOM = b"\xef\xbb\xbf"
+_ESCAPED_LETTER = re.compile(rb"\\u00[67]")
 _HASH_BLOCK = 4 * 1024**2
 _KEEP_MAPPED = 64 * 1024**2
 
@@ -56,6 +58,11 @@ class Source:
         """Whether `text` occurs exactly once in the file."""
         first = self._map.find(text)
         return first >= 0 and self._map.rfind(text) == first
+
+    def escapes_letters(self) -> bool:
+        """Whether letters are written as escapes, as no writer of JSON does: they may spell a key."""
+        escape = self._map.find(b"\\u00") >= 0  # much faster than the pattern
+        return escape and _ESCAPED_LETTER.search(self._map) is not None
 
     def digest(self) -> str:
         """SHA-256 of the whole file, in hex. Blocks for its length; other threads go on.

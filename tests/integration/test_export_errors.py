@@ -239,6 +239,8 @@ def test_attack_19_at_the_edge_of_what_is_too_deep_it_is_read_or_refused(
     ("content", "told"),
     [
         (b'{"sequences":[],"sequences":[{}]}', "bad.json': the key 'sequences' occurs twice"),
+        (b'{"sequences":[],"\\u0073equences":[{}]}', "the key 'sequences' occurs twice"),
+        (b'{"seq\\u0075ences":[{}],"sequences":[]}', "the key 'sequences' occurs twice"),
         (b'{"sequences":[{"rootId":"a","rootId":"b"}]}', "sequence 0: the key 'rootId' occurs"),
         (b'{"sequences":[{"featureSet":[],"f":1,"featureSet":[]}]}', "key 'featureSet' occurs"),
         (b'{"sequences":[{"rootId":"a","root\\u0049d":"b"}]}', "the key 'rootId' occurs twice"),
