@@ -60,7 +60,7 @@ class Source:
         return first >= 0 and self._map.rfind(text) == first
 
     def escapes_letters(self) -> bool:
-        """Whether letters are written as escapes, as no writer of JSON does: they may spell a key."""
+        """Whether letters are written as escapes, which no writer does: they may spell a key."""
         escape = self._map.find(b"\\u00") >= 0  # much faster than the pattern
         return escape and _ESCAPED_LETTER.search(self._map) is not None
 
