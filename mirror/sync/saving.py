@@ -203,6 +203,7 @@ class Saver:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
             await asyncio.wait({committing})
+            committing.exception()  # what stopped us is told already
             raise
 
     async def _commit_now(self) -> None:

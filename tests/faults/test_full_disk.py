@@ -124,7 +124,7 @@ async def test_fault_47_no_space_for_the_ledger_leaves_files_that_are_adopted(
 
         with monkeypatch.context() as patch:
             at_steps(patch, fill)
-            report = await one.run()
+            report = await one.run(commit_seconds=60.0)  # one group of all
         assert report.exit_code == 74, report
         assert "the disk is full" in str(report.error)
         promises(one.dest, one.dataset)
