@@ -2,8 +2,10 @@
 
 Run by `make mutation` in the environment of requirements/mutation.txt. Arguments name mutants
 (`mirror.sync.*`); without any, those that have no verdict yet are tried, so that a run that was
-stopped goes on. `--figures` only prints what was found. What is changed and which tests are run is
-in pyproject.toml. Exit 1 where fewer than 80 % were killed.
+stopped goes on. Every mutant meets the quick tests first; only what survives them meets the
+integration tests. `--figures` only prints what was found, `--survivors` shows each survivor.
+What is changed and which tests are run is in pyproject.toml. Exit 1 where fewer than 80 % were
+killed.
 """
 
 from __future__ import annotations
@@ -16,26 +18,44 @@ from collections import Counter
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent.parent
-COPY = CHECKOUT / "build" / "mutation"
+PLACE = CHECKOUT / "build" / "mutation"
 COPIED = ("mirror", "tests", "docs", "README.md", "pyproject.toml")
+STAGES = ("quick", "whole")
+SLOW = ', "tests/integration"'
 GOAL = 0.8
-# mutmut's exit codes of a mutant's tests
-_SURVIVED = {0, 33, 34, 5}
-"""The tests passed, or there was none."""
+SURVIVED = {0, 33, 34, 5}
+"""mutmut's exit codes of a mutant whose tests passed, or that has none."""
 
 
-def main(mutants: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run, and print the figures."""
-    if "--figures" not in mutants:
-        COPY.mkdir(parents=True, exist_ok=True)
-        for name in COPIED:
-            _copy(CHECKOUT / name, COPY / name)
-        subprocess.run(
-            [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *mutants],
-            cwd=COPY,
-            check=True,
-        )
+    mutants = [one for one in arguments if not one.startswith("--")]
+    if len(mutants) == len(arguments):
+        _run("quick", mutants)
+        left = [one for one, code in _verdicts("quick").items() if code in SURVIVED]
+        done = _verdicts("whole")
+        asked = [one for one in left if mutants or done.get(one) is None]
+        for at in range(0, len(asked), 100):
+            _run("whole", asked[at : at + 100])
+    if "--survivors" in arguments:
+        for one in survivors():
+            subprocess.run([sys.executable, "-m", "mutmut", "show", one], cwd=PLACE / "whole")
     return _tell()
+
+
+def _run(stage: str, mutants: list[str]) -> None:
+    copy = PLACE / stage
+    copy.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        _copy(CHECKOUT / name, copy / name)
+    if stage == "quick":
+        config = copy / "pyproject.toml"
+        config.write_text(config.read_text().replace(SLOW, ""))
+    subprocess.run(
+        [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *mutants],
+        cwd=copy,
+        check=True,
+    )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -47,22 +67,41 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+def _verdicts(stage: str) -> dict[str, int | None]:
+    """The exit code of each mutant's tests; None: not tried."""
+    found: dict[str, int | None] = {}
+    for path in sorted((PLACE / stage / "mutants").rglob("*.py.meta")):
+        found |= json.loads(path.read_text())["exit_code_by_key"]
+    return found
+
+
+def survivors() -> list[str]:
+    """Mutants that both stages left alive."""
+    whole = _verdicts("whole")
+    return [
+        one
+        for one, code in _verdicts("quick").items()
+        if code in SURVIVED and whole.get(one, 0) in SURVIVED
+    ]
+
+
 def _tell() -> int:
-    tried = killed = 0
+    tried = Counter(_module(one) for one, code in _verdicts("quick").items() if code is not None)
+    alive = Counter(_module(one) for one in survivors())
     print(f"{'module':28} mutants  killed  survived")
-    for path in sorted((COPY / "mutants").rglob("*.py.meta")):
-        codes = json.loads(path.read_text())["exit_code_by_key"].values()
-        verdicts = Counter(code in _SURVIVED for code in codes if code is not None)
-        if verdicts:
-            module = str(path.relative_to(COPY / "mutants" / "mirror")).removesuffix(".py.meta")
-            print(f"{module:28} {verdicts.total():7} {verdicts[False]:7} {verdicts[True]:9}")
-            tried += verdicts.total()
-            killed += verdicts[False]
-    if not tried:
+    for module in sorted(tried):
+        left = alive[module]
+        print(f"{module:28} {tried[module]:7} {tried[module] - left:7} {left:9}")
+    total, left = tried.total(), alive.total()
+    if not total:
         print("nothing was tried yet")
         return 1
-    print(f"{'all':28} {tried:7} {killed:7} {tried - killed:9}  ({killed / tried:.1%} killed)")
-    return int(killed < GOAL * tried)
+    print(f"{'all':28} {total:7} {total - left:7} {left:9}  ({1 - left / total:.1%} killed)")
+    return int(total - left < GOAL * total)
+
+
+def _module(mutant: str) -> str:
+    return mutant.rpartition(".")[0].removeprefix("mirror.").replace(".", "/")
 
 
 if __name__ == "__main__":
