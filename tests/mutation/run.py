@@ -39,7 +39,8 @@ def main(arguments: list[str]) -> int:
             _run("whole", asked[at : at + 100])
     if "--survivors" in arguments:
         for one in survivors():
-            subprocess.run([sys.executable, "-m", "mutmut", "show", one], cwd=PLACE / "whole")
+            show = [sys.executable, "-m", "mutmut", "show", one]
+            subprocess.run(show, cwd=PLACE / "whole", check=True)
     return _tell()
 
 
