@@ -77,15 +77,20 @@ def read_json(data: bytes) -> tuple[bool, Any]:
     if text.count("[") + text.count("{") > 200 or re.search(r"\\u[dD]|[0-9]{16}|[eE]", text):
         raise _NoOpinion  # depth, half characters, and numbers that round
     try:
-        return True, json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return True, json.loads(text, object_pairs_hook=_Object, parse_constant=_no_constant)
     except ValueError:
         return False, None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs) or len(pairs) > 1000:
-        raise _NoOpinion
-    return dict(pairs)
+class _Object(dict[str, Any]):
+    """An object that knows which of its keys occurred twice; the last one counts."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        if len(pairs) > 1000:
+            raise _NoOpinion
+        names = [name for name, _ in pairs]
+        self.twice = {name for name in names if names.count(name) > 1}
 
 
 def _no_constant(name: str) -> None:
@@ -96,21 +101,25 @@ def frames_of(data: bytes) -> tuple[str, Frames]:
     """`good` and the frames, by workspace and root; or `bad`, or `unknown`."""
     try:
         is_json, document = read_json(data)
+        frames: Frames = {}
+        if not is_json or not _take(document, frames) or _twins(frames):
+            return "bad", {}
     except _NoOpinion:
         return "unknown", {}
-    frames: Frames = {}
-    if not is_json or not _take(document, frames) or _twins(frames):
-        return "bad", {}
     return "good", frames
 
 
 def _take(document: Any, frames: Frames) -> bool:
     entries = document.get("sequences") if isinstance(document, dict) else None
+    if entries is not None and document.twice:
+        if "sequences" in document.twice:
+            return False
+        raise _NoOpinion  # whether it is seen is our affair
     return isinstance(entries, list) and all(_take_one(entry, frames) for entry in entries)
 
 
 def _take_one(entry: Any, frames: Frames) -> bool:
-    if not isinstance(entry, dict):
+    if not isinstance(entry, dict) or entry.twice:
         return False
     root, workspace = entry.get("rootId"), entry.get("workspaceId")
     found = entry.get("featureSet")
