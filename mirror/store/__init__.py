@@ -7,7 +7,7 @@ from mirror.store.destination import Destination
 from mirror.store.layout import Layout
 from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, LockState, lock_state
-from mirror.store.missing import Missing, looking_through
+from mirror.store.missing import Missing, looking_through, moved_aside
 from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.purge import Purge
 from mirror.store.reader import (
@@ -100,6 +100,7 @@ __all__ = [
     "last_run",
     "lock_state",
     "looking_through",
+    "moved_aside",
     "open_stream",
     "put_aside",
     "unfinished",

@@ -67,7 +67,7 @@ sha256 = ?, width = ?, height = ?, mirrored_at = ? WHERE id = ?
 """
 _FAIL = "UPDATE frames SET state = 2, attempts = ?, reason = ?, detail = ? WHERE id = ?"
 _FORGET = """
-UPDATE frames SET state = 0, size = NULL, sha256 = NULL, width = NULL, height = NULL,
+UPDATE frames SET state = 0, attempts = 0, size = NULL, sha256 = NULL, width = NULL, height = NULL,
 mirrored_at = NULL WHERE id = ?
 """
 
@@ -228,8 +228,9 @@ class Ledger(Closing):
             rows = self._db.execute(_PENDING, (after, limit)).fetchall()
         return [_pending(row) for row in rows]
 
-    def missing(self) -> Iterator[int]:
-        """Rows asked for and recorded as mirrored whose file is not there, or of another size.
+    def missing(self) -> Iterator[tuple[int, FrameRef]]:
+        """Frames asked for and recorded as mirrored whose file is not there, or of another size:
+        row and name.
 
         `forget` may be called between two of them. Raises `DestinationError`.
         """

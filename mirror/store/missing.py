@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mirror.errors import DestinationError
 from mirror.frames import FrameRef
+from mirror.store.destination import Destination, stands
 from mirror.store.directories import Directories, opened_root, split
 from mirror.store.layout import Layout
-from mirror.store.trouble import why
+from mirror.store.trouble import destination_error, why
 
 LISTED = 100_000
 NO_FILE = -1
@@ -46,11 +47,12 @@ class Missing:
         """The next frames recorded as mirrored."""
         return db.execute(_PAGE, (after,)).fetchall()
 
-    def gone(self, page: list[Row]) -> Iterator[int]:
-        """The rows of those whose file is not there. Raises `DestinationError`."""
+    def gone(self, page: list[Row]) -> Iterator[tuple[int, FrameRef]]:
+        """Those whose file is not there: row and name. Raises `DestinationError`."""
         for row, workspace_id, root_id, frame_id, size in page:
-            if not self.there(FrameRef(workspace_id, root_id, frame_id), size):
-                yield row
+            ref = FrameRef(workspace_id, root_id, frame_id)
+            if not self.there(ref, size):
+                yield row, ref
 
     def there(self, ref: FrameRef, size: int) -> bool:
         """Whether a regular file of `size` bytes is at a frame's name. Raises `DestinationError`.
@@ -87,6 +89,31 @@ class Missing:
         except OSError:
             return NO_FILE
         return found.st_size if stat.S_ISREG(found.st_mode) else NO_FILE
+
+
+def moved_aside(
+    frames: Iterable[tuple[int, FrameRef]],
+    destination: Destination,
+    tell: Callable[[FrameRef, str], None],
+) -> Iterator[int]:
+    """The rows of frames whose files are not there, each when what stands in its place is set
+    aside, durably: it is not the frame that was recorded, so it may not be adopted. `tell` is told
+    where it is now. Raises `DestinationError`.
+    """
+    layout = destination.layout
+    with destination.directories() as directories:
+        for row, ref in frames:
+            path = layout.relative(ref)
+            place, name = split(path)
+            try:
+                folder = directories.find(place)
+                if stands(name, folder):
+                    tell(ref, destination.set_aside(path, folder))
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # adopting looks at folders, and says what is wrong with one
+            except OSError as error:
+                raise destination_error(destination.root, error) from None
+            yield row
 
 
 @contextmanager

@@ -7,11 +7,12 @@ to its end (`check_exports`), so that a broken one leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mirror.errors import UsageError
 from mirror.export import ExportFile, Selection, select_frames
-from mirror.store import ExportRecord, Ledger
+from mirror.frames import FrameRef
+from mirror.store import Destination, ExportRecord, Ledger, moved_aside
 from mirror.sync.report import ExportEntry
 from mirror.sync.request import SyncRequest
 
@@ -46,16 +47,23 @@ def ask(ledger: Ledger, exports: Sequence[ExportFile], request: SyncRequest) -> 
     """Ingest what is new and mark in the ledger what this run asks for."""
     entries = [_ingest(ledger, export) for export in exports]
     limit = request.limit if request.retry_failed is None else None
-    if request.selection.everything:
-        ledger.ask_exports([export.sha256 for export in exports], limit)
-    else:
+    if request.selection.everything and limit is None:
+        ledger.ask_exports([export.sha256 for export in exports], None)
+    else:  # the first in the order of these exports, which the ledger does not keep
         ledger.ask_frames(select_frames(exports, request.selection), limit)
     if request.retry_failed is not None:
         ledger.keep_failed(None if request.retry_failed == "*" else request.retry_failed)
         if request.limit is not None:
             ledger.keep_first(request.limit)
-    ledger.forget(ledger.missing())
     return entries
+
+
+def ask_again(
+    ledger: Ledger, destination: Destination, tell: Callable[[FrameRef, str], None]
+) -> None:
+    """Of what was asked for, what was mirrored and whose file is not there any more is pending;
+    `tell` is told what stood in its place, and where that is now."""
+    ledger.forget(moved_aside(ledger.missing(), destination, tell))
 
 
 def _ingest(ledger: Ledger, export: ExportFile) -> ExportEntry:

@@ -11,12 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mirror.errors import InterruptedRunError
-from mirror.events import Events, Preparing, PurgeUnfinished
+from mirror.events import Events, FileSetAside, Preparing, PurgeUnfinished
 from mirror.export import ExportFile
+from mirror.frames import FrameRef
 from mirror.settings import Settings
 from mirror.store import Destination, Layout, LedgerReader
 from mirror.sync.held import HeldRun
-from mirror.sync.plan import ask, check_exports, check_selection
+from mirror.sync.plan import ask, ask_again, check_exports, check_selection
 from mirror.sync.report import ExportEntry, RunReport
 from mirror.sync.request import SyncRequest
 from mirror.sync.saving import Disk
@@ -39,9 +40,15 @@ async def run_sync(
             raise InterruptedRunError(f"Interrupted by {stop.cause}; nothing was written.")
         destination = stack.enter_context(Destination.open(request.destination, layout))
 
+        loop = asyncio.get_running_loop()
+
+        def tell(ref: FrameRef, kept_at: str) -> None:
+            loop.call_soon_threadsafe(events.emit, FileSetAside(ref, kept_at))
+
         async def plan(disk: Disk) -> list[ExportEntry]:
             events.emit(Preparing("planning"))
             entries = await disk.commit(ask, disk.ledger, exports, request)
+            await disk.commit(ask_again, disk.ledger, destination, tell)
             if await disk.commit(disk.ledger.keep_unpurged):
                 events.emit(PurgeUnfinished())
             return entries

@@ -86,7 +86,7 @@ def _use(root: Path) -> None:
     with Destination.open(root, Layout()) as destination, Ledger.open(destination) as one:
         one.ingest(RECORD, [GROUP])
         one.ask_exports([RECORD.sha256], None)
-        one.forget(list(one.missing()))
+        one.forget([row for row, _ in one.missing()])
         pending = one.pending(0, FRAMES + 1)
         assert [frame.ref.frame_id for frame in pending] == list(GROUP.frame_ids)
         one.failures(FRAMES)

@@ -49,7 +49,7 @@ def use(root: Path) -> str | None:
         ledger.ingest(record(), [GROUP])
         ledger.ingest(record("cd" * 32, "more.json"), [GROUP])
         ledger.ask_exports([record().sha256], None)
-        ledger.forget(list(ledger.missing()))
+        ledger.forget([row for row, _ in ledger.missing()])
         frames = ledger.pending(0, FRAMES + 1)
         assert [frame.ref.frame_id for frame in frames] == list(GROUP.frame_ids)
         ledger.failures(FRAMES)

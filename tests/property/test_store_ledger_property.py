@@ -124,7 +124,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def forget_what_is_gone(self) -> None:
         """No file was ever made, so everything asked for and mirrored is gone."""
-        gone = list(self.ledger.missing())
+        gone = [row for row, _ in self.ledger.missing()]
         mirrored = {ref for ref in self.asked if self.states[ref] is True}
         assert len(gone) == len(mirrored)
         self.ledger.forget(gone)
