@@ -37,6 +37,7 @@ from mirror.store.layout import STATE
 from mirror.store.opening import open_ledger
 from mirror.store.reader import REPORT, recorded_frames
 from mirror.store.schema import NAME, transaction
+from mirror.store.steps import Step
 from mirror.store.trouble import destination_error
 
 PAGE = 1024
@@ -51,6 +52,10 @@ WHERE s.root_id = ? AND s.workspace_id = ? AND f.frame_id = ?
 _UNRECORD = """
 UPDATE frames SET state = 0, reason = NULL, detail = NULL, size = NULL, sha256 = NULL,
 width = NULL, height = NULL, mirrored_at = NULL WHERE id = ?
+"""
+_FORGET_IF_EMPTY = """
+DELETE FROM sequences WHERE root_id = ? AND workspace_id = ?
+AND NOT EXISTS (SELECT 1 FROM frames f WHERE f.sequence = sequences.id)
 """
 
 
@@ -99,6 +104,7 @@ class Purge(Closing):
                 self._erase_sequence(sequence, tell)
             for frame in frames:
                 self._erase_frames(_sequence_of(frame), self._rows(_ONE, frame))
+                self._forget_if_empty(_sequence_of(frame))
                 tell(self._erased)
             self._scrub(target)
         except OSError as error:
@@ -113,11 +119,11 @@ class Purge(Closing):
         while rows := self._rows(_OF_SEQUENCE, sequence, PAGE):
             self._erase_frames(sequence, rows)
             tell(self._erased)
+        self._forget_if_empty(sequence)
+
+    def _forget_if_empty(self, sequence: SequenceName) -> None:
         with translated(self._path), transaction(self._db):
-            self._db.execute(
-                "DELETE FROM sequences WHERE root_id = ? AND workspace_id = ?",
-                (sequence.root_id, sequence.workspace_id),
-            )
+            self._db.execute(_FORGET_IF_EMPTY, (sequence.root_id, sequence.workspace_id))
 
     def _rows(
         self, query: str, name: SequenceName | FrameName, *more: object
@@ -137,7 +143,9 @@ class Purge(Closing):
         ]
         with translated(self._path), transaction(self._db):
             self._db.executemany(_UNRECORD, ((each.row,) for each in doomed))
+        self._destination.reached(Step.UNRECORDED)
         self._erase_files(doomed)
+        self._destination.reached(Step.FILES_ERASED)
         with translated(self._path), transaction(self._db):
             for each in doomed:
                 self._db.execute(
@@ -146,6 +154,7 @@ class Purge(Closing):
                     (each.row,),
                 )
                 self._db.execute("DELETE FROM frames WHERE id = ?", (each.row,))
+        self._destination.reached(Step.ROWS_ERASED)
         self._erased.frames += len(doomed)
 
     def _erase_files(self, doomed: Sequence[_Doomed]) -> None:

@@ -11,7 +11,8 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
-    """What has just been done, in the order of a run; FILE_SYNCED to RECORDED are a commit."""
+    """What has just been done, in the order of a run; FILE_SYNCED to RECORDED are a commit.
+    UNRECORDED to ROWS_ERASED are a purge's, for each page of frames."""
 
     HELD = "held"
     SWEPT = "swept"
@@ -38,6 +39,9 @@ class Step(StrEnum):
     STATE_SYNCED = "state_synced"
     STATE_RENAMED = "state_renamed"
     STATE_WRITTEN = "state_written"
+    UNRECORDED = "unrecorded"
+    FILES_ERASED = "files_erased"
+    ROWS_ERASED = "rows_erased"
 
 
 Reached = Callable[[Step], None]
