@@ -195,9 +195,12 @@ class Model:
 
     # --- what is there after a run ----------------------------------------------------------------
 
-    def ran(self, before: Seen, after: Seen, plan: Plan, *, ended: bool) -> None:
+    def ran(
+        self, before: Seen, after: Seen, plan: Plan, *, ended: bool, outage: bool = False
+    ) -> None:
         """Hold what a run left against what it was to do; `ended`: it came to its end by itself,
-        else it was cut short somewhere on the way. `before` has the exports taken in."""
+        else it was cut short somewhere on the way, by an `outage` maybe: then a frame that had
+        failed before may fail for it. `before` has the exports taken in."""
         concerned = {*plan.asked, *plan.dropped}
         paths = {self.path(ref) for ref in concerned}
         same(_without(after.files, paths), _without(before.files, paths), "files not asked for")
@@ -210,6 +213,8 @@ class Model:
         for ref in concerned:
             body, row = after.files.get(self.path(ref)), after.rows[ref]
             allowed = self._ways(before, ref, plan, ended=ended)
+            if outage and ref in plan.fetched and before.rows[ref].state == "failed":
+                allowed.append((None, failed("connection")))
             assert (body, row) in allowed, f"{ref}: {_short(body)} {row} not in {_ways(allowed)}"
         self._kept(before, after, plan, ended=ended)
 
@@ -310,7 +315,7 @@ class Model:
             assert body in everything or self.gone(ref), f"what was at {ref} is lost"
         self._state(seen, settled=settled)
         if self.unfinished == NOBODY:
-            self._nothing_of_the_purged(seen)
+            self._nothing_of_the_purged(seen, settled=settled)
 
     def _records(self, seen: Seen) -> None:
         for ref, row in seen.rows.items():
@@ -329,12 +334,13 @@ class Model:
             names -= {name for name in names if name.startswith(passing)}
         assert names <= STATE_NAMES, names
 
-    def _nothing_of_the_purged(self, seen: Seen) -> None:
+    def _nothing_of_the_purged(self, seen: Seen, *, settled: bool) -> None:
         words = self._words()
         if not words:
             return
         for name, body in {**seen.files, **seen.state}.items():
-            if name != "audit.jsonl":
+            # a kill may leave the audit trail among the temporaries
+            if name != "audit.jsonl" and (settled or not name.startswith("tmp/")):
                 for word in words:
                     assert word not in name.encode(), f"{name} names what was purged"
                     assert word not in body, f"{name} has {word!r}, which was purged, in it"
