@@ -125,6 +125,14 @@ class Settings(BaseSettings):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("http_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        # an empty one would let in whoever sends an empty one
+        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("visible ASCII characters without spaces are allowed, at least one")
+        return value
+
     @field_validator("domain")
     @classmethod
     def _check_domain(cls, value: str) -> str:

@@ -124,6 +124,10 @@ def test_modes_are_octal() -> None:
 def test_attack_25_the_network_needs_a_token() -> None:
     assert "http_token" in refusal(http_host="0.0.0.0")
     assert load_settings(http_host="0.0.0.0", http_token="t").http_host == "0.0.0.0"
+    for blank in ("", " ", "\t", "a b", "secret\n"):
+        told = refusal(http_host="0.0.0.0", http_token=blank)
+        assert "http-token" in told
+        assert "at least one" in told
 
 
 def test_credentials_name_what_is_missing(tmp_path: Path) -> None:
