@@ -93,6 +93,17 @@ def test_one_frame_goes_and_its_neighbours_stay(root: Path) -> None:
         assert reader.frames_named("a", None, None) == []
 
 
+def test_with_its_last_frame_a_sequence_goes(root: Path) -> None:
+    """Else the ledger would go on naming it."""
+    erase(root, PurgeTarget(frames=(FrameName("w1", "r1", "a"),)))
+    with LedgerReader.open(root) as reader:
+        assert reader.sequences_named("r1", None) == [("w1", "r1")]
+    erase(root, PurgeTarget(frames=(FrameName("w1", "r1", "b"),)))
+    with LedgerReader.open(root) as reader:
+        assert reader.sequences_named("r1", None) == []
+        assert reader.sequences_named("r2", None) == [("w1", "r2")]
+
+
 def test_the_audit_trail_says_what_when_and_by_whom(root: Path) -> None:
     erase(root, R1)
     begun, done = audit(root)
