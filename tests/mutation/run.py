@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent.parent
@@ -34,7 +35,11 @@ def main(arguments: list[str]) -> int:
         _run("quick", mutants)
         left = [one for one, code in _verdicts("quick").items() if code in SURVIVED]
         done = _verdicts("whole")
-        asked = [one for one in left if mutants or done.get(one) is None]
+        asked = [
+            one
+            for one in left
+            if (any(fnmatch(one, name) for name in mutants) if mutants else done.get(one) is None)
+        ]
         for at in range(0, len(asked), 100):
             _run("whole", asked[at : at + 100])
     if "--survivors" in arguments:
