@@ -1,6 +1,7 @@
 """Damaged ledgers. An input is a damage to a sound one: bytes overwritten here and there, or a cut.
 
-What is on the disk is what a run left behind, but for the damage; there is no WAL.
+What is on the disk is what a run left behind, or what one left that was killed, with its WAL; but
+for the damage.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from mirror.errors import LedgerError
 from mirror.export import SequenceFrames
-from mirror.frames import FrameRef
 from mirror.store import (
     Destination,
     ExportRecord,
@@ -24,34 +25,36 @@ from mirror.store import (
     Layout,
     Ledger,
     LedgerReader,
-    PendingFrame,
     Written,
 )
 
 FRAMES = 40
 GROUP = SequenceFrames("w1", "r1", tuple(f"frame-{n}" for n in range(FRAMES)), 0)
 RECORD = ExportRecord("batch.json", "ab" * 32, 100, 1)
-MOST_KEPT = 200
 
 
 def ledger(data: bytes) -> None:
-    """It is read, or damage is told; a run then uses it, or sets it aside and makes it anew."""
-    root, sound = _site()
-    state = root / ".mirror"
-    for old in (*state.glob("ledger.*"),):
+    """It is read, or damage is told; a run then uses it, or sets it aside and makes it anew.
+
+    Byte 0 says what is damaged, and how: see `CASES`.
+    """
+    site = _site()
+    state = site.root / ".mirror"
+    for old in list(state.glob("ledger.*")):
         old.unlink()
-    (state / "ledger.sqlite3").write_bytes(damage(sound, data))
-    _read(root)
-    _use(root)
+    damaged_wal, damage = CASES[data[0] % len(CASES)] if data else CASES[0]
+    if damaged_wal:
+        (state / "ledger.sqlite3").write_bytes(site.killed)
+        (state / "ledger.sqlite3-wal").write_bytes(damage(site.wal, data[1:]))
+    else:
+        (state / "ledger.sqlite3").write_bytes(damage(site.sound, data[1:]))
+    _read(site.root)
+    _use(site.root)
 
 
-def damage(sound: bytes, data: bytes) -> bytes:
-    """Byte 0: 1 cuts the file at the next two; else each patch is offset (2), length (1), bytes."""
-    if data[:1] == b"\x01":
-        return sound[: int.from_bytes(data[1:3], "big") % (len(sound) + 1)]
-    if data[:1] == b"\x02":
-        return data[1:]
-    content, at = bytearray(sound), 1
+def _patched(sound: bytes, data: bytes) -> bytes:
+    """Each patch is offset (2), length (1), bytes."""
+    content, at = bytearray(sound), 0
     while at + 3 < len(data):
         offset, length = int.from_bytes(data[at : at + 2], "big"), data[at + 2]
         patch = data[at + 3 : at + 3 + length]
@@ -59,6 +62,25 @@ def damage(sound: bytes, data: bytes) -> bytes:
         content[offset : offset + len(patch)] = patch
         at += 3 + length
     return bytes(content)
+
+
+def _cut(sound: bytes, data: bytes) -> bytes:
+    return sound[: int.from_bytes(data[:2], "big") % (len(sound) + 1)]
+
+
+def _replaced(_: bytes, data: bytes) -> bytes:
+    return data
+
+
+CASES: tuple[tuple[bool, Callable[[bytes, bytes], bytes]], ...] = (
+    (False, _patched),
+    (False, _cut),
+    (False, _replaced),
+    (True, _patched),
+    (True, _cut),
+    (True, _replaced),
+)
+"""Whether the WAL is damaged, and how."""
 
 
 def _read(root: Path) -> None:
@@ -94,22 +116,28 @@ def _use(root: Path) -> None:
         assert one.counts().failed == FRAMES
 
 
+class _Site(NamedTuple):
+    """`sound`: a closed ledger; `killed`, `wal`: one that was open when its run was killed."""
+
+    root: Path
+    sound: bytes
+    killed: bytes
+    wal: bytes
+
+
 @lru_cache(maxsize=1)
-def _site() -> tuple[Path, bytes]:
+def _site() -> _Site:
     shared = Path("/dev/shm")
     root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=shared if shared.is_dir() else None))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
+    path = root / ".mirror/ledger.sqlite3"
     with Destination.open(root, Layout()) as destination, Ledger.open(destination) as one:
         one.ingest(RECORD, [GROUP])
-        frames = [
-            PendingFrame(n, FrameRef("w1", "r1", name), 0)
-            for n, name in enumerate(GROUP.frame_ids, 1)
+        one.ask_exports([RECORD.sha256], None)
+        frames = one.pending(0, FRAMES)
+        written = [
+            Written(frame, None, 100, hashlib.sha256(b"x").digest(), 4, 4) for frame in frames[:-2]
         ]
-        one.record(
-            [
-                Written(frame, None, 100, hashlib.sha256(b"x").digest(), 4, 4)
-                for frame in frames[:-2]
-            ],
-            [Failure(frames[-1], "not_found", "The API says 404.", 1)],
-        )
-    return root, (root / ".mirror/ledger.sqlite3").read_bytes()
+        one.record(written, [Failure(frames[-1], "not_found", "The API says 404.", 1)])
+        killed, wal = path.read_bytes(), path.with_name("ledger.sqlite3-wal").read_bytes()
+    return _Site(root, path.read_bytes(), killed, wal)
