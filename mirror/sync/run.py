@@ -7,10 +7,10 @@ is held before the ledger is touched.
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from mirror.errors import InterruptedRunError
+from mirror.errors import InterruptedRunError, LedgerError
 from mirror.events import Events, FileSetAside, Preparing, PurgeUnfinished
 from mirror.export import ExportFile
 from mirror.frames import FrameRef
@@ -69,9 +69,14 @@ async def _read_exports(request: SyncRequest, events: Events, stack: ExitStack) 
 
 
 def known_exports(destination: Path) -> frozenset[str]:
-    """The SHA-256 of every export that the destination's ledger holds; writes nothing."""
-    reader = LedgerReader.find(destination)
-    if reader is None:
-        return frozenset()
-    with reader:
-        return reader.known_exports()
+    """The SHA-256 of every export that the destination's ledger holds; writes nothing.
+
+    None where that can't be read: then exports are read to their end once more, and what is wrong
+    with the ledger is found, or mended, when the run opens it.
+    """
+    with suppress(LedgerError):
+        reader = LedgerReader.find(destination)
+        if reader is not None:
+            with reader:
+                return reader.known_exports()
+    return frozenset()

@@ -15,6 +15,7 @@ from mirror.errors import (
     DestinationError,
     ForbiddenError,
     FrameError,
+    LedgerError,
     NotPngError,
     ObjectMissingError,
     ServerFaultError,
@@ -34,7 +35,7 @@ from mirror.events import (
     Stopping,
 )
 from mirror.export import Selection
-from mirror.store import Committer, Destination
+from mirror.store import Committer, Destination, LedgerReader
 from mirror.sync.budget import RateLimit
 from mirror.sync.rehearsal import rehearse
 from mirror.sync.request import SyncRequest
@@ -567,3 +568,18 @@ async def test_a_dry_run_and_a_run_agree_on_a_cut_file(
     totals = rehearse(SyncRequest((export,), dest), quick()).frames
     report = await Run(FakeRemote()).sync(monkeypatch, export, dest)
     assert totals.pending == report.frames.mirrored == 1
+
+
+async def test_a_ledger_that_only_a_run_can_open_is_opened_by_it(
+    monkeypatch: pytest.MonkeyPatch, export: Path, dest: Path
+) -> None:
+    """A hot journal or a log without its index can't be read by one who may not write."""
+    assert (await Run(FakeRemote()).sync(monkeypatch, export, dest)).exit_code == 0
+
+    def refuse(_: Path) -> None:
+        raise LedgerError("It can't be used (SQLITE_CANTOPEN).")
+
+    monkeypatch.setattr(LedgerReader, "find", refuse)
+    again = Run(FakeRemote())
+    assert (await again.sync(monkeypatch, export, dest)).exit_code == 0
+    assert again.remote.count("download") == 0
