@@ -1,11 +1,13 @@
 # Two stages: the first resolves nothing (every dependency is pinned with its hash) and builds the
 # wheel; the second holds the virtual environment alone.
 #
-# For a release, pin the base by digest, which is then part of the image's own history:
-#   docker build --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:… .
-ARG BASE_IMAGE=python:3.11-slim-bookworm
+# The base is pinned by the digest of its index, so it holds for every platform, and what is built
+# today is what was tested. To take a newer one, with its security fixes:
+#   docker buildx imagetools inspect python:3.11-slim-bookworm     (the line `Digest:`)
+ARG BASE_IMAGE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${BASE_IMAGE} AS builder
+ARG BASE_IMAGE
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_COMPILE=1 \
@@ -13,7 +15,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /build
 # no pip in the environment that is shipped
 RUN python -m venv --without-pip /opt/mirror && python -m venv --without-pip /opt/build
-COPY requirements/run.txt requirements/build.txt requirements/
+COPY requirements/run.txt requirements/build.txt requirements/sbom.py requirements/
 RUN pip --python /opt/mirror/bin/python install --require-hashes --only-binary :all: \
         -r requirements/run.txt \
  && pip --python /opt/build/bin/python install --require-hashes --only-binary :all: \
@@ -23,7 +25,8 @@ COPY mirror mirror
 RUN pip --python /opt/build/bin/python wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && pip --python /opt/mirror/bin/python install --no-deps --no-index dist/savant_mirror-*.whl \
  # the root file system may be read-only, so bytecode is made here and never checked again
- && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/mirror/lib
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/mirror/lib \
+ && python requirements/sbom.py --base "${BASE_IMAGE}" > /opt/mirror/sbom.cdx.json
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="savant-mirror" \

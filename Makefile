@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements/dev.txt
 
-.PHONY: help setup demo test check faults protections fuzz mutation bench coverage lock format clean
+.PHONY: help setup demo test check faults protections fuzz mutation bench coverage sbom lock format clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -62,6 +62,11 @@ mutation: .venv-mutation/.installed ## change the code, see the tests go red (ho
 
 bench: $(STAMP) ## measure against what a user would run instead
 	@benchmarks/run
+
+sbom: ## the bill of materials of the lock, CycloneDX JSON, in build/
+	@mkdir -p build
+	@$(PYTHON) requirements/sbom.py --base "$$(sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)" > build/sbom.cdx.json
+	@echo "build/sbom.cdx.json"
 
 lock: ## resolve the dependencies anew (needs uv)
 	requirements/lock

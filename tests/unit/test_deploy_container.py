@@ -30,7 +30,8 @@ def test_attack_27_every_package_of_the_image_is_pinned_with_its_hash() -> None:
 
 def test_the_base_is_an_argument_and_the_same_in_both_stages() -> None:
     """The virtual environment is copied, so both need the same interpreter."""
-    assert re.search(r"^ARG BASE_IMAGE=python:3\.11-slim-bookworm$", DOCKERFILE, re.MULTILINE)
+    pinned = r"^ARG BASE_IMAGE=python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}$"
+    assert re.search(pinned, DOCKERFILE, re.MULTILINE)
     assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE_IMAGE}"] * 2
 
 
