@@ -206,7 +206,8 @@ def test_the_edge_names_its_host_and_lets_pass_what_is_not_of_the_wire() -> None
 
 
 @pytest.mark.parametrize(
-    "domain", ["https://h?", "https://h#", "https://h/a b", "https://h/\xe4", "h"]
+    "domain",
+    ["https://h?", "https://h/a?b", "https://h/a#b", "https://h/a b", "https://h/\xe4", "h"],
 )
 def test_a_domain_that_is_no_plain_url_is_refused(domain: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
