@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mirror.events import HostPaused
-from mirror.simulator import Fault
+from mirror.simulator import DatasetSpec, Fault
 from tests.faults.kit import site
 from tests.faults.network_kit import (
     FRAMES,
@@ -108,12 +108,14 @@ async def test_fault_08_a_frame_that_is_always_turned_away_fails_alone(tmp_path:
 async def test_fault_08_a_pause_the_host_asked_for_is_no_outage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All are turned away for longer than the patience, and the run goes on afterwards."""
+    """All are turned away, for longer than the patience, and the run goes on afterwards."""
     soon(monkeypatch)
-    fault = Fault("retry_after", limit=8, seconds=1.6)
-    async with site(tmp_path, fault) as there:
-        report = await there.run(outage_patience=0.8)
+    fault = Fault("retry_after", attempts=1, seconds=1.6)
+    spec = DatasetSpec(sequences=2, frames_per_sequence=12, frame_bytes=2_000)
+    async with site(tmp_path, fault, spec=spec) as there:
+        report = await there.run(outage_patience=0.8, concurrency=24)
         there.complete(report)
+        assert len(there.told(HostPaused)) == 1
         assert report.seconds > 1.6
 
 
@@ -153,7 +155,9 @@ async def test_fault_11_a_frame_path_that_is_no_url_is_permanent(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    "value", ["not a url", {"a": 1}, True, "x" * 9000, "frames/1.png", "\u202e"]
+    "value",
+    ["not a url", {"a": 1}, True, "http://127.0.0.1:1/" + "x" * 8000, "frames/1.png", "\u202e"],
+    ids=["words", "object", "true", "long", "path", "bidi"],
 )
 async def test_fault_11_nor_is_anything_else(tmp_path: Path, value: Any) -> None:
     await fails_alone(
