@@ -38,6 +38,7 @@ from mirror.store.opening import open_ledger
 from mirror.store.reader import REPORT, recorded_frames
 from mirror.store.schema import NAME, transaction
 from mirror.store.steps import Step
+from mirror.store.strays import stray_frames
 from mirror.store.trouble import destination_error
 
 PAGE = 1024
@@ -48,6 +49,9 @@ WHERE s.root_id = ? AND s.workspace_id = ? LIMIT ?
 _ONE = """
 SELECT f.id, f.frame_id, f.size FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ? AND f.frame_id = ?
+"""
+_OF_ROOT = """
+SELECT f.frame_id FROM frames f JOIN sequences s ON s.id = f.sequence WHERE s.root_id = ?
 """
 _UNRECORD = """
 UPDATE frames SET state = 0, reason = NULL, detail = NULL, size = NULL, sha256 = NULL,
@@ -119,7 +123,20 @@ class Purge(Closing):
         while rows := self._rows(_OF_SEQUENCE, sequence, PAGE):
             self._erase_frames(sequence, rows)
             tell(self._erased)
+        self._erase_strays(sequence)
         self._forget_if_empty(sequence)
+
+    def _erase_strays(self, sequence: SequenceName) -> None:
+        """Files of the sequence without a row. Its own rows are gone; what is left of this root is
+        another workspace's."""
+        layout = self._destination.layout
+        with self._destination.directories() as directories:
+            frames = stray_frames(layout, sequence, directories)
+        with translated(self._path):
+            others = self._db.execute(_OF_ROOT, (sequence.root_id,))
+            frames.difference_update(frame_id for (frame_id,) in others)
+        names = (sequence.workspace_id, sequence.root_id)
+        self._erase_files([_Doomed(0, layout.relative(FrameRef(*names, each))) for each in frames])
 
     def _forget_if_empty(self, sequence: SequenceName) -> None:
         with translated(self._path), transaction(self._db):

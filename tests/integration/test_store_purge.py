@@ -104,6 +104,42 @@ def test_with_its_last_frame_a_sequence_goes(root: Path) -> None:
         assert reader.sequences_named("r2", None) == [("w1", "r2")]
 
 
+TEMPLATES = ("{root_id}/{frame_id}.png", "{frame_id}/x-{root_id}-y/{frame_id}.png")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_attack_28_files_that_the_ledger_forgot_go_with_their_sequence(
+    tmp_path: Path, template: str
+) -> None:
+    """It was lost, and the export edited since. What others have, by root or workspace, stays."""
+    layout = Layout(template)
+    others = {"r1": ["b"], "r1x": ["a"], "r2": ["a"]}
+    kept = {template.format(root_id=r, frame_id=f) for r, ids in others.items() for f in ids}
+    gone = {template.format(root_id="r1", frame_id=frame) for frame in ("a", "c")}
+    for path in (*kept, *gone, *(f".mirror/set-aside/{path}.2" for path in (*gone, *kept))):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"a picture")
+    with Destination.open(tmp_path, layout) as destination:
+        with Ledger.open(destination) as ledger:
+            groups = [group("c"), group(*others["r1"], workspace="w2")]
+            ledger.ingest(record(), groups)
+        with Purge.open(destination) as purging:
+            erased = purging.erase(R1, lambda _: None)
+    assert (erased.frames, erased.files, erased.set_aside) == (1, 2, 2)
+    assert files(tmp_path) == kept
+    assert {path[: -len(".2")] for path in files(tmp_path / ".mirror/set-aside")} == kept
+
+
+def test_where_ids_run_together_only_what_is_recorded_goes(tmp_path: Path) -> None:
+    (tmp_path / "r1-a-b.png").write_bytes(b"of r1-a, maybe")
+    with Destination.open(tmp_path, Layout("{root_id}-{frame_id}.png")) as destination:
+        with Ledger.open(destination) as ledger:
+            ledger.ingest(record(), [group("c")])
+        with Purge.open(destination) as purging:
+            purging.erase(R1, lambda _: None)
+    assert files(tmp_path) == {"r1-a-b.png"}
+
+
 def test_the_audit_trail_says_what_when_and_by_whom(root: Path) -> None:
     erase(root, R1)
     begun, done = audit(root)
