@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.errors import InterruptedRunError
-from mirror.events import Event, Events, FileSetAside, Verifying
+from mirror.errors import InterruptedRunError, LedgerError
+from mirror.events import Event, Events, FileSetAside, PurgeUnfinished, Verifying
 from mirror.settings import Settings
 from mirror.store import (
     Check,
@@ -122,7 +122,13 @@ class _Repair:
 
     async def plan(self, disk: Disk) -> list[ExportEntry]:
         """Verify on the committing thread, and ask for what is damaged."""
+        if disk.ledger.recovered is not None:
+            raise LedgerError(
+                f"{disk.ledger.recovered} Run `mirror sync` with the exports first, then repair."
+            )
         await disk.commit(self._verify, disk.ledger)
+        if await disk.commit(disk.ledger.keep_unpurged):
+            self._events.emit(PurgeUnfinished())
         return []
 
     def _verify(self, ledger: Ledger) -> None:
