@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from mirror.errors import ConfigurationError, MirrorError
+from mirror.errors import ConfigurationError, MirrorError, TimedOutError
 from mirror.frames import FrameRef
 from mirror.savant.classify import (
     Answer,
@@ -182,6 +182,21 @@ def test_why_a_connection_was_not_made(error: OSError, sentence: str) -> None:
     assert str(connecting(error, HOST)) == sentence
     assert str(connecting(named(error), HOST)) == sentence
     assert str(translate(named(error), HOST)) == sentence
+
+
+def test_a_certificate_that_the_connector_refused_is_told_by_what_it_says() -> None:
+    key = ConnectionKey("api", 443, True, True, None, None, None)  # type: ignore[call-arg]
+    error = aiohttp.ClientConnectorCertificateError(key, verification("certificate has expired"))
+    assert str(translate(error, HOST)).startswith(
+        f"The TLS certificate of {HOST} is not trusted: certificate has expired. If"
+    )
+
+
+def test_the_edge_lets_pass_what_is_ours_already() -> None:
+    ours = TimedOutError("late")
+    with pytest.raises(TimedOutError) as caught, Edge(HOST):
+        raise ours
+    assert caught.value is ours
 
 
 def test_the_reason_of_a_failed_handshake_is_given() -> None:

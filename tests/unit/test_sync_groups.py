@@ -61,12 +61,23 @@ def test_a_group_is_due_at_once_when_it_has_its_frames() -> None:
 
 
 def test_a_group_is_due_at_once_when_all_its_bytes_reach_the_bound() -> None:
+    bounds = GroupBounds(frames=50, size=100, seconds=5.0)
     group = CommitGroup()
-    group.add([written(60)], now=0.0)
-    group.add([written(39)], now=0.0)
-    assert (group.size, group.due_in(BOUNDS, 0.0)) == (99, 5.0)
-    group.add([written(1)], now=0.0)
-    assert (group.size, group.due_in(BOUNDS, 0.0)) == (100, 0.0)
+    members = [written(60), written(39), written(1)]
+    group.add(members[:1], now=0.0)
+    group.add(members[1:2], now=0.0)
+    assert (group.size, group.due_in(bounds, 0.0)) == (99, 5.0)
+    group.add(members[2:], now=0.0)
+    assert (group.size, group.due_in(bounds, 0.0)) == (100, 0.0)
+    assert group.written == members
+
+
+def test_failures_are_kept_as_they_come() -> None:
+    group = CommitGroup()
+    other = Failure(frame(2), "forbidden", "403", 1)
+    group.add_failure(FAILURE, now=0.0)
+    group.add_failure(other, now=0.0)
+    assert group.failures == [FAILURE, other]
 
 
 def test_what_waits_comes_out_by_its_time_and_then_by_its_turn() -> None:

@@ -73,6 +73,39 @@ async def test_a_call_is_made_and_its_answer_handed_back() -> None:
     assert one.told == []
 
 
+async def test_a_call_gets_all_that_it_was_given() -> None:
+    async def both(first: int, *, second: int) -> tuple[int, int]:
+        return first, second
+
+    assert await Bench().host.run(work(), both, 1, second=2) == (1, 2)
+
+
+@pytest.mark.parametrize("error", [None, ForbiddenError("no")])
+async def test_answers_raise_a_limit_that_is_used_and_that_is_told(
+    error: FrameError | None,
+) -> None:
+    one = Bench()
+    go = asyncio.Event()
+
+    async def answer() -> None:
+        await go.wait()
+        if error:
+            raise error
+
+    calls = [asyncio.create_task(one.host.run(work(n), answer)) for n in range(START)]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    # as many as are under way while the limit is in use
+    assert one.told[:2] == [LimitChanged("resolve", 17), LimitChanged("resolve", 18)]
+
+
+async def test_half_bodies_neither_raise_nor_lower_a_limit() -> None:
+    one = Bench()
+    await one.fails(TruncatedError("half"), range(START))
+    assert one.told == []
+
+
 async def test_frames_that_fail_in_a_row_pause_the_host_and_that_is_told_once() -> None:
     one = Bench()
     one.now = 7.0

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mirror.errors import CredentialsError, DestinationBusyError, ExitCode, MirrorError
-from mirror.events import FileSetAside, GroupCommitted, RequestFinished
+from mirror.events import FileSetAside, GroupCommitted, LoggedIn, RequestFinished, RetryScheduled
 from mirror.frames import FrameRef
 from mirror.store import Failure, PendingFrame
 from mirror.sync.report import (
@@ -47,12 +47,14 @@ def test_what_each_event_adds_is_added_to_what_was_there() -> None:
         RequestFinished("download", "200", 0.1),
         RequestFinished("download", "error", 0.1),
         RequestFinished("download", "404", 0.1),
+        *[RetryScheduled(REF, "resolve", "server_error", "500", 1, 0.5)] * 2,
+        *[LoggedIn()] * 3,
     ):
         happened(event)
     assert (happened.mirrored, happened.adopted, happened.size) == (11, 22, 33)
     report = happened.report(FrameTotals(), [], [], "frames", 0.0, None)
     assert (report.requests.resolve, report.requests.download) == (0, 3)
-    assert (report.bytes, report.retries, report.logins, report.error) == (33, 0, 0, None)
+    assert (report.bytes, report.retries, report.logins, report.error) == (33, 2, 3, None)
 
 
 def test_files_set_aside_are_listed_up_to_a_number() -> None:
@@ -61,6 +63,7 @@ def test_files_set_aside_are_listed_up_to_a_number() -> None:
         happened(FileSetAside(REF, f"kept/{n}"))
     assert happened.set_aside == [f"kept/{n}" for n in range(MOST_FAILURES)]
     report = happened.report(FrameTotals(), [], [], "frames", 0.0, None)
+    assert (report.requests.resolve, report.requests.download) == (0, 0)
     assert report.set_aside == happened.set_aside
 
 

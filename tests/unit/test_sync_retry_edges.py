@@ -5,7 +5,13 @@ from __future__ import annotations
 import backoff
 import pytest
 
-from mirror.errors import BadAnswerError, ServerFaultError, ThrottledError, WriteLostError
+from mirror.errors import (
+    BadAnswerError,
+    ServerFaultError,
+    ThrottledError,
+    UrlRefusedError,
+    WriteLostError,
+)
 from mirror.frames import FrameRef
 from mirror.sources import load_settings
 from mirror.store import PendingFrame
@@ -40,6 +46,19 @@ def test_the_wait_before_each_attempt() -> None:
     policy = RetryPolicy(load_settings(backoff_base=1.0, backoff_cap=10.0, max_attempts=6))
     waits = [policy.wait(ServerFaultError("500"), n).delay for n in range(9)]
     assert waits == [1.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
+
+
+@pytest.mark.usefixtures("longest")
+def test_the_first_wait_is_the_base() -> None:
+    policy = RetryPolicy(load_settings(backoff_base=0.5, backoff_cap=3.0))
+    waits = [policy.wait(ServerFaultError("500"), n).delay for n in (1, 2, 3, 4)]
+    assert waits == [0.5, 1.0, 2.0, 3.0]
+
+
+def test_a_reason_that_gets_two_tries_is_tried_once_more() -> None:
+    policy, one = RetryPolicy(load_settings()), work()
+    one.charge(ServerFaultError("500"))
+    assert policy.decide(UrlRefusedError("403"), one) is not None
 
 
 @pytest.mark.usefixtures("longest")
