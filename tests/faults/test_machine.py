@@ -1,14 +1,13 @@
 """Any history of a destination: runs, faults, kills, stops, edits, damage, repairs, purges, losses.
 
-Hypothesis makes the histories up, from seeds that are fixed; `machine_model.py` says what must come
-of each step, and what must be true after all of them. A failing seed is in the name of its test. It
-is replayed, and made shorter (which takes minutes), by
+Hypothesis makes the histories up, from fixed seeds; `machine_model.py` says what must come of each
+step, and what must be true after all of them. A failure names its seed, which is replayed and made
+shorter (that takes minutes) by
 
     MIRROR_MACHINE_SEED=7 python -m pytest tests/faults/test_machine.py
 
-and one's own seed, for so many histories of so many steps, by MIRROR_MACHINE_SEED=99
-MIRROR_MACHINE_HISTORIES=50 MIRROR_MACHINE_STEPS=80. Where steps are cut short, what they leave
-depends on the scheduler, so a failure may need more than one replay.
+with MIRROR_MACHINE_HISTORIES and MIRROR_MACHINE_STEPS for more or longer ones, of any seed. What a
+step leaves that was cut short depends on the scheduler, so a failure may need several replays.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -80,8 +79,9 @@ from tests.faults.machine_kit import (
 from tests.faults.machine_model import NOBODY, Model, Plan, Request, Target, same, within
 from tests.integration.sync_kit import png
 
-HISTORIES, STEPS, SEEDS = 10, 60, range(1, 19)
-"""What `make faults` takes: more than 10,000 steps."""
+HISTORIES, STEPS = 12, 60
+SEEDS, EACH = range(1, 17), 630
+"""What `make faults` takes: more than 10,000 steps, so many in each test."""
 MANNERS: dict[str, Any] = QUICK | {"concurrency": 4, "commit_seconds": 0.02, "backoff_base": 0.002}
 TEMPLATES = ("{root_id}/{frame_id}.png", "{workspace_id}/x-{root_id}/{frame_id}.png")
 SPOILED = ("gone", "cut", "flipped", "other", "larger", "note", "empty", "old")
@@ -472,7 +472,12 @@ class MirrorMachine(RuleBasedStateMachine):
         await self.platform.restart()
         return code, said.read_text(), said.with_suffix(".err").read_text()
 
-    @rule(step=STEP, count=st.integers(1, 60), both=st.booleans(), limit=LIMIT)
+    @rule(
+        step=STEP,
+        count=st.one_of(st.integers(1, 16), st.integers(1, 60)),
+        both=st.booleans(),
+        limit=LIMIT,
+    )
     def run_killed(self, step: Step | None, count: int, both: bool, limit: int | None) -> None:
         request = self.request(both, limit=limit)
         options = [] if limit is None else ["--limit", str(limit)]
@@ -789,49 +794,50 @@ def histories(number: int, many: int, steps: int, *, shorten: bool = False) -> C
     class Seeded(MirrorMachine):
         counts: ClassVar[Counter[str]] = Counter()
 
-    phases = [Phase.generate, Phase.shrink] if shorten else [Phase.generate]
-    run_state_machine_as_test(
-        seed(number)(Seeded),
-        settings=settings(
-            max_examples=many,
-            stateful_step_count=steps,
-            phases=phases,
-            derandomize=False,
-            database=None,
-            deadline=None,
-            print_blob=True,
-            report_multiple_bugs=False,
-            verbosity=Verbosity.normal,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    return Seeded.counts
-
-
-def seeds() -> list[Any]:
-    given = os.environ.get("MIRROR_MACHINE_SEED")
-    if given:
-        return [int(given)]
-    return [pytest.param(each, marks=pytest.mark.long) for each in SEEDS]
-
-
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("number", seeds())
-def test_fault_39_49_50_53_59_60_any_history(number: int, record_property: Any) -> None:
-    given = os.environ.get("MIRROR_MACHINE_SEED")
-    many = int(os.environ.get("MIRROR_MACHINE_HISTORIES", HISTORIES))
-    steps = int(os.environ.get("MIRROR_MACHINE_STEPS", STEPS))
     try:
-        counts = histories(number, many, steps, shorten=bool(given))
+        run_state_machine_as_test(
+            seed(number)(Seeded),
+            settings=settings(
+                max_examples=many,
+                stateful_step_count=steps,
+                phases=[Phase.generate, Phase.shrink] if shorten else [Phase.generate],
+                derandomize=False,
+                database=None,
+                deadline=None,
+                print_blob=True,
+                report_multiple_bugs=False,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
     except BaseException as error:
         error.add_note(f"To replay it: MIRROR_MACHINE_SEED={number} python -m pytest {__file__}")
         raise
-    for kind, count in counts.items():
-        record_property(kind, count)
-    assert counts.total() >= many * (steps - 1)
-    assert len(SEEDS) * HISTORIES * (STEPS - 1) >= 10_000
+    return Seeded.counts
 
 
-def test_fault_39_49_50_60_a_few_histories() -> None:
-    counts = histories(0, 3, 40)
-    assert counts.total() >= 100
+def _given(name: str, usual: int) -> int:
+    return int(os.environ.get(f"MIRROR_MACHINE_{name}", usual))
+
+
+if "MIRROR_MACHINE_SEED" in os.environ:
+
+    @pytest.mark.timeout(7200)
+    def test_the_seed_that_is_asked_for() -> None:
+        many, steps = _given("HISTORIES", HISTORIES), _given("STEPS", STEPS)
+        histories(_given("SEED", 0), many, steps, shorten=True)
+
+else:
+
+    @pytest.mark.long
+    @pytest.mark.timeout(1800)
+    @pytest.mark.parametrize("number", SEEDS)
+    def test_fault_39_49_50_53_59_60_any_history(number: int, record_property: Any) -> None:
+        counts: Counter[str] = Counter()
+        while counts.total() < EACH:
+            counts += histories(number, HISTORIES, STEPS)
+            number += 1000
+        record_property("steps", counts.total())
+        assert len(SEEDS) * EACH >= 10_000
+
+    def test_fault_39_49_50_60_a_few_histories() -> None:
+        assert histories(2, 4, 30).total() >= 60
