@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -153,3 +154,7 @@ def test_fault_13_time_a_host_asked_for_excuses_nothing_once_it_answered() -> No
         breaker.failed(frame, 2.0)
     assert not breaker.spent(46.9)
     assert breaker.spent(47.0)
+
+
+def test_a_host_that_never_answered_says_so() -> None:
+    assert Breaker(patience=45, longest_wait=60).answered_at == -math.inf
