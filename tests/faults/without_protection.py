@@ -56,8 +56,9 @@ def red(experiment: Experiment, copy: Path) -> bool:
 
 
 def _fails(test: str, copy: Path) -> bool:
+    options = ["-x", "-p", "no:cacheprovider", "-m", "long or not long"]
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", test],
+        [sys.executable, "-m", "pytest", *options, test],
         cwd=copy,
         env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
