@@ -2,8 +2,8 @@
 
 It says what the lock says and nothing else: every package of `run.txt` with its version, the
 hashes that are accepted for it, and where it is installed at all; and the image it stands on, as
-given with `--base`. What that image holds itself, it says in its own bill. Nothing in it depends on
-the time or the machine, so that the same lock gives the same bill. Needs the standard library alone.
+given with `--base`. What that image holds itself, it says in its own bill. Nothing in it depends
+on the time or the machine: the same lock gives the same bill. Needs the standard library alone.
 """
 
 from __future__ import annotations

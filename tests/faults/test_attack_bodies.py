@@ -27,14 +27,14 @@ from tests.integration.savant_server import Request, answer, by_path, send, serv
 
 GOOD = Dataset(SMALL)
 FRAMES = list(GOOD.frame_ids())
-ROOT = GOOD.root_ids[0]
+LOGIN, RESOLVE = (pytest.param(hop, marks=pytest.mark.long) for hop in ("login", "resolve"))
 
 # --- attack 17: compression -----------------------------------------------------------------------
 
 _SMALL_MEMORY = 'ulimit -v 900000; exec "$0" "$@"'
 
 
-@pytest.mark.parametrize("hop", ["login", "resolve", "download"])
+@pytest.mark.parametrize("hop", [LOGIN, RESOLVE, "download"])
 async def test_attack_17_a_gzip_bomb_is_never_unpacked(tmp_path: Path, hop: str) -> None:
     """It unpacks to 900 MiB, more than the process may have in all."""
     frames: Any = "*" if hop == "login" else [FRAMES[0]]
@@ -214,7 +214,9 @@ async def test_attack_19_20_json_bombs_of_the_api_are_bounded_and_told(
         folder.mkdir()
         fault = Fault("status", hop=hop, code=200, body=bomb)
         async with site(folder, fault) as here:
-            code, told = await ended(here, max_attempts=1, request={"limit": 1})
+            code, told = await ended(
+                here, max_attempts=1, outage_patience=0.2, request={"limit": 1}
+            )
             assert "Internal error" not in told
             if hop == "login":
                 assert code == 69, (number, told)
@@ -395,7 +397,7 @@ def _die(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize("hop", ["login", "resolve", "download"])
+@pytest.mark.parametrize("hop", [LOGIN, "resolve", "download"])
 async def test_attack_21_floods_of_headers_and_broken_framing_are_cut_off(
     tmp_path: Path, hop: str
 ) -> None:
@@ -403,7 +405,7 @@ async def test_attack_21_floods_of_headers_and_broken_framing_are_cut_off(
         folder = tmp_path / str(number)
         folder.mkdir()
         async with platform(folder, send(flood, _die), hop) as here, asyncio.timeout(30):
-            code, told = await ended(here)
+            code, told = await ended(here, outage_patience=0.2)
         assert code == (69 if hop == "login" else 1), (what, told)
         assert "Internal error" not in told, what
         assert frames_at(here.dest) == {}, what

@@ -312,12 +312,13 @@ async def test_attack_01_a_planted_ledger_leads_nowhere_outside(
         assert (report.exit_code, report.outcome) == (74, "failed")
         assert "Move the ledger away" in str(report.error)
         env = environment(here.simulator)
-        for command in ("status", "verify"):
+        for command in ("status", "verify") if "outside/victim" in bad else ():
             told = await mirror(command, here.dest, env=env)
             assert told.code in {0, 1, 2, 74}, told
         after = {path: seen for path, seen in tree(tmp_path).items() if "frames/" not in path}
         assert after == before
-        assert not (here.dest / ".mirror" / "set-aside").exists()
+        if not state:
+            assert not (here.dest / ".mirror" / "set-aside").exists()
 
 
 async def test_attack_01_a_planted_template_is_not_believed(tmp_path: Path) -> None:
@@ -380,7 +381,7 @@ def _clean(raw: str) -> None:
     assert not any(line.startswith(FORGED) for line in raw.splitlines()), raw
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["text", pytest.param("json", marks=pytest.mark.long)])
 async def test_attack_24_nothing_from_outside_forges_a_line_or_moves_the_cursor(
     tmp_path: Path, form: str
 ) -> None:
