@@ -82,7 +82,7 @@ class PngChecker:
             self._need -= take
             if self._expect is _Expect.DATA:
                 self._crc = crc32(part, self._crc)
-                if self._type in {b"IHDR", b"IEND"}:
+                if self._type == b"IHDR":
                     self._held += part
             elif self._expect is _Expect.NOTHING:
                 raise self._wrong("bytes follow the end of the image", back=take)
