@@ -179,6 +179,13 @@ async def test_a_paused_host_gets_single_probes_that_cost_no_token(
     assert clock() == pytest.approx(3.0)
 
 
+async def test_a_short_pause_ends_also_where_no_retry_waits(clock: Callable[[], float]) -> None:
+    one = Bench(clock, [([frame(1)], None)])
+    one.hosts[0].trip(ConnectionFailedError("nobody there"))
+    assert (await one.next()).probe
+    assert clock() == pytest.approx(1.0)
+
+
 async def test_the_longer_pause_of_two_hosts_counts(clock: Callable[[], float]) -> None:
     one = Bench(clock, [([frame(1)], None)])
     one.hosts[0].trip(ConnectionFailedError("nobody there"))
