@@ -10,17 +10,17 @@ from mirror.store.lock import Holder, LockState, lock_state
 from mirror.store.missing import Missing, looking_through, moved_aside
 from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.purge import Purge
-from mirror.store.reader import (
+from mirror.store.reader import LedgerReader
+from mirror.store.steps import Reached, Step
+from mirror.store.stream import StreamTarget, open_stream
+from mirror.store.summary import (
     REPORT,
     IngestedExport,
     LastRun,
-    LedgerReader,
     LedgerSummary,
     SequenceSummary,
     last_run,
 )
-from mirror.store.steps import Reached, Step
-from mirror.store.stream import StreamTarget, open_stream
 from mirror.store.targets import find_target
 from mirror.store.values import (
     Adopted,

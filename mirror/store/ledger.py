@@ -15,6 +15,7 @@ from mirror.closing import Closing
 from mirror.errors import LedgerError
 from mirror.export import SequenceFrames
 from mirror.frames import FrameRef
+from mirror.store import asking
 from mirror.store.audit import Purged, read_audit, unfinished
 from mirror.store.damage import translated
 from mirror.store.destination import Destination
@@ -29,7 +30,6 @@ from mirror.store.values import (
     ExportRecord,
     Failure,
     FrameCounts,
-    FrameState,
     IngestResult,
     PendingFrame,
     RecordedFrame,
@@ -49,17 +49,6 @@ SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts, f.reason, f.deta
 FROM frames f INDEXED BY failed_frames
 CROSS JOIN sequences s ON s.id = f.sequence
 WHERE f.state = 2 AND f.id IN run.asked ORDER BY f.id LIMIT ?
-"""
-_KEEP_FAILED = """
-DELETE FROM run.asked WHERE row NOT IN
-(SELECT id FROM frames INDEXED BY failed_frames WHERE state = 2 AND reason = COALESCE(?, reason))
-"""
-_KEEP_FIRST = """
-DELETE FROM run.asked WHERE row >= (SELECT row FROM run.asked ORDER BY row LIMIT 1 OFFSET ?)
-"""
-_LEAVE_OUT = """
-DELETE FROM run.asked WHERE row IN (SELECT f.id FROM sequences s JOIN frames f ON f.sequence = s.id
-WHERE s.root_id = ? AND s.workspace_id = ?
 """
 _MIRROR = """
 UPDATE frames SET state = 1, attempts = ?, reason = NULL, detail = NULL, size = ?,
@@ -141,42 +130,18 @@ class Ledger(Closing):
     def ask_exports(self, sha256s: Sequence[str], limit: int | None) -> None:
         """Ask for the frames of these ingested exports; the first `limit` in export order."""
         with translated(self._path), transaction(self._db):
-            left = self._ask_anew(limit)
-            for sha256 in sha256s:
-                export = self._db.execute("SELECT id FROM exports WHERE sha256 = ?", (sha256,))
-                found = export.fetchone()
-                if found is None:
-                    raise LedgerError(f"The ledger does not know the export {sha256}.")
-                added = self._db.execute(
-                    "INSERT INTO run.asked SELECT frame FROM export_frames WHERE export = ?"
-                    " AND frame NOT IN run.asked ORDER BY frame LIMIT ?",
-                    (found[0], left),
-                )
-                left -= added.rowcount if limit is not None else 0
+            asking.ask_exports(self._db, sha256s, limit)
 
     def ask_frames(self, groups: Iterable[SequenceFrames], limit: int | None) -> None:
         """Ask for these frames of ingested exports, the first `limit` of them. What the ledger does
         not hold (it was purged) is not asked for."""
         with translated(self._path), transaction(self._db):
-            left = self._ask_anew(limit)
-            for group in groups:
-                if not left:
-                    return
-                for frame_id in group.frame_ids:
-                    added = self._db.execute(
-                        "INSERT OR IGNORE INTO run.asked SELECT f.id FROM sequences s JOIN frames f"
-                        " ON f.sequence = s.id WHERE s.root_id = ? AND s.workspace_id = ?"
-                        " AND f.frame_id = ?",
-                        (group.root_id, group.workspace_id, frame_id),
-                    )
-                    left -= added.rowcount if limit is not None else 0
-                    if not left:
-                        return
+            asking.ask_frames(self._db, groups, limit)
 
     def ask_rows(self, rows: Iterable[int]) -> None:
         """Ask for these frames, too."""
         with translated(self._path), transaction(self._db):
-            self._db.executemany("INSERT OR IGNORE INTO run.asked VALUES (?)", ((r,) for r in rows))
+            asking.ask_rows(self._db, rows)
 
     def keep_unpurged(self) -> bool:
         """Of what was asked for, leave out what a purge that was cut short was to erase; whether
@@ -185,42 +150,23 @@ class Ledger(Closing):
         if target is None:
             return False
         with translated(self._path), transaction(self._db):
-            self._db.executemany(
-                f"{_LEAVE_OUT})", ((name.root_id, name.workspace_id) for name in target.sequences)
-            )
-            self._db.executemany(
-                f"{_LEAVE_OUT} AND f.frame_id = ?)",
-                ((name.root_id, name.workspace_id, name.frame_id) for name in target.frames),
-            )
+            asking.leave_out(self._db, target)
         return True
 
     def keep_failed(self, reason: str | None) -> None:
         """Of what was asked for, keep what has failed; only with this reason, if one is given."""
         with translated(self._path), transaction(self._db):
-            self._db.execute(_KEEP_FAILED, (reason,))
+            asking.keep_failed(self._db, reason)
 
     def keep_first(self, limit: int) -> None:
         """Of what was asked for, keep the first `limit` frames by row."""
         with translated(self._path), transaction(self._db):
-            self._db.execute(_KEEP_FIRST, (limit,))
-
-    def _ask_anew(self, limit: int | None) -> int:
-        """Nothing is asked for now; the limit as SQL has it (-1: none)."""
-        self._db.execute("DELETE FROM run.asked")
-        return -1 if limit is None else limit
+            asking.keep_first(self._db, limit)
 
     def counts(self) -> FrameCounts:
         """What was asked for, by state."""
         with translated(self._path):
-            found: dict[int, int] = dict(
-                self._db.execute(
-                    "SELECT f.state, COUNT(*) FROM run.asked a CROSS JOIN frames f"
-                    " ON f.id = a.row GROUP BY f.state"
-                ).fetchall()
-            )
-        total = sum(found.values())
-        mirrored, failed = found.get(FrameState.MIRRORED, 0), found.get(FrameState.FAILED, 0)
-        return FrameCounts(total, mirrored, failed, total - mirrored - failed)
+            return asking.counts(self._db)
 
     def pending(self, after: int, limit: int) -> list[PendingFrame]:
         """The next frames to fetch: asked for, not mirrored, behind the row `after`, by row."""

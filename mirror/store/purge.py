@@ -35,10 +35,11 @@ from mirror.store.destination import SET_ASIDE, Destination
 from mirror.store.directories import Directories, ancestors, split
 from mirror.store.layout import STATE
 from mirror.store.opening import open_ledger
-from mirror.store.reader import REPORT, recorded_frames
+from mirror.store.reader import recorded_frames
 from mirror.store.schema import NAME, transaction
 from mirror.store.steps import Step
 from mirror.store.strays import stray_frames
+from mirror.store.summary import REPORT
 from mirror.store.trouble import destination_error
 
 PAGE = 1024

@@ -6,13 +6,9 @@ two connections reset, so a reader must never be the one to do it.
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,33 +18,19 @@ from mirror.frames import FrameRef
 from mirror.store.damage import DamagedLedgerError, damaged, translated, translated_opening
 from mirror.store.layout import STATE
 from mirror.store.schema import NAME, check_tables
+from mirror.store.summary import LedgerSummary, summarize
 from mirror.store.values import (
     Failure,
-    FrameCounts,
     FrameState,
     PendingFrame,
     RecordedFrame,
 )
 
-REPORT = "report.json"
-_LONGEST_REPORT = 16 * 1024**2
-# by the index of (sequence, frame_id), so that nothing has to be sorted
-_SEQUENCES = """
-SELECT s.workspace_id, s.root_id, COUNT(*), SUM(f.state = 1), SUM(f.state = 2),
-COALESCE(SUM(f.size), 0), MIN(f.id)
-FROM frames f JOIN sequences s ON s.id = f.sequence GROUP BY f.sequence
-"""
 _FAILED = """
 SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts, f.reason, f.detail
 FROM frames f INDEXED BY failed_frames CROSS JOIN sequences s ON s.id = f.sequence
 WHERE f.state = 2 ORDER BY f.id
 """
-_FAILURES = """
-SELECT reason, COUNT(*) FROM frames INDEXED BY failed_frames WHERE state = 2
-GROUP BY reason ORDER BY 2 DESC, 1
-"""
-
-
 _SIZES = """
 SELECT f.frame_id, f.size FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ? AND f.state = 1
@@ -67,48 +49,6 @@ _STATES = """
 SELECT f.frame_id, f.state, f.reason FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ?
 """
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceSummary:
-    """Frames of one (workspace, root) by state."""
-
-    workspace_id: str
-    root_id: str
-    frames: FrameCounts
-
-
-@dataclass(frozen=True, slots=True)
-class IngestedExport:
-    """One ingested export. `ingested_at`: UTC, ISO 8601."""
-
-    path: str
-    sha256: str
-    size: int
-    sequences: int
-    frames: int
-    ingested_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """The last run, as its report has it. `ended_at`: UTC, ISO 8601."""
-
-    outcome: str
-    exit_code: int
-    ended_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerSummary:
-    """All that a ledger says in short. `size`: bytes of the mirrored frames; `failures`: frames by
-    reason; `sequences` and `exports` in the order they came."""
-
-    frames: FrameCounts
-    size: int
-    sequences: list[SequenceSummary]
-    failures: dict[str, int]
-    exports: list[IngestedExport]
 
 
 class LedgerReader(Closing):
@@ -222,35 +162,9 @@ class LedgerReader(Closing):
         with translated(self._path):
             self._db.execute("BEGIN")
             try:
-                return self._summary()
+                return summarize(self._db)
             finally:
                 self._db.execute("ROLLBACK")
-
-    def _summary(self) -> LedgerSummary:
-        size = 0
-        found: list[tuple[int, SequenceSummary]] = []
-        for workspace_id, root_id, total, mirrored, failed, held, first in self._db.execute(
-            _SEQUENCES
-        ):
-            frames = FrameCounts(total, mirrored, failed, total - mirrored - failed)
-            found.append((first, SequenceSummary(workspace_id, root_id, frames)))
-            size += held
-        sequences = [summary for _, summary in sorted(found, key=lambda pair: pair[0])]
-        exports = self._db.execute(
-            "SELECT path, sha256, size, sequences, frames, ingested_at FROM exports ORDER BY id"
-        )
-        return LedgerSummary(
-            FrameCounts(
-                sum(each.frames.total for each in sequences),
-                sum(each.frames.mirrored for each in sequences),
-                sum(each.frames.failed for each in sequences),
-                sum(each.frames.pending for each in sequences),
-            ),
-            size,
-            sequences,
-            dict(self._db.execute(_FAILURES).fetchall()),
-            [IngestedExport(*row) for row in exports],
-        )
 
 
 def recorded_frames(db: sqlite3.Connection, path: Path) -> Iterator[RecordedFrame]:
@@ -264,18 +178,6 @@ def recorded_frames(db: sqlite3.Connection, path: Path) -> Iterator[RecordedFram
         after = page[-1][0]
         for row in page:
             yield RecordedFrame(row[0], FrameRef(row[1], row[2], row[3]), *row[4:])
-
-
-def last_run(root: Path) -> LastRun | None:
-    """What the report of the last run says; None where there is none that can be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        file = os.open(root / STATE / REPORT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(file, "rb") as lines:  # a pipe or a device that was put there ends nothing
-            report = json.loads(lines.read(_LONGEST_REPORT))
-            seen = os.fstat(file).st_mtime
-        ended = datetime.fromtimestamp(seen, UTC).isoformat(timespec="seconds")
-        return LastRun(str(report["outcome"]), int(report["exit_code"]), ended)
-    return None
 
 
 def _path(root: Path) -> Path:
