@@ -129,8 +129,8 @@ class Settings(BaseSettings):
     @classmethod
     def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
         # an empty one would let in whoever sends an empty one
-        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-            raise ValueError("visible ASCII characters without spaces are allowed, at least one")
+        if value is not None and not re.fullmatch(r"\S+", value.get_secret_value()):
+            raise ValueError("characters without spaces are allowed, at least one")
         return value
 
     @field_validator("domain")
