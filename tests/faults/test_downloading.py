@@ -411,7 +411,7 @@ async def test_fault_35_an_object_that_changes_between_attempts_is_never_spliced
 
 
 @pytest.mark.parametrize("at", [0.5, 1.0])
-async def test_fault_36_206_to_a_plain_get_is_rejected(tmp_path: Path, at: float) -> None:
+async def test_fault_36_a_206_to_a_plain_get_is_rejected(tmp_path: Path, at: float) -> None:
     """Also where the part is all of it: the answer is to a question that was not asked."""
     for name in ("again", "for-good"):
         (tmp_path / name).mkdir()
