@@ -129,13 +129,14 @@ class Purge(Closing):
 
     def _erase_strays(self, sequence: SequenceName) -> None:
         """Files of the sequence without a row. Its own rows are gone; what is left of this root is
-        another workspace's."""
+        another workspace's, whose files may lie in the same folder."""
         layout = self._destination.layout
         with self._destination.directories() as directories:
             frames = stray_frames(layout, sequence, directories)
-        with translated(self._path):
-            others = self._db.execute(_OF_ROOT, (sequence.root_id,))
-            frames.difference_update(frame_id for (frame_id,) in others)
+        if layout.sharing == "roots":
+            with translated(self._path):
+                others = self._db.execute(_OF_ROOT, (sequence.root_id,))
+                frames.difference_update(frame_id for (frame_id,) in others)
         names = (sequence.workspace_id, sequence.root_id)
         self._erase_files([_Doomed(0, layout.relative(FrameRef(*names, each))) for each in frames])
 

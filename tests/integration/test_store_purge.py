@@ -130,6 +130,20 @@ def test_attack_28_files_that_the_ledger_forgot_go_with_their_sequence(
     assert {path[: -len(".2")] for path in files(tmp_path / ".mirror/set-aside")} == kept
 
 
+def test_attack_28_another_workspace_does_not_hide_what_the_ledger_forgot(tmp_path: Path) -> None:
+    paths = {"w1/r1/a.png", "w2/r1/a.png"}
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_bytes(b"a picture")
+    layout = Layout("{workspace_id}/{root_id}/{frame_id}.png")
+    with Destination.open(tmp_path, layout) as destination:
+        with Ledger.open(destination) as ledger:
+            ledger.ingest(record(), [group("c"), group("a", workspace="w2")])
+        with Purge.open(destination) as purging:
+            purging.erase(R1, lambda _: None)
+    assert files(tmp_path) == {"w2/r1/a.png"}
+
+
 def test_where_ids_run_together_only_what_is_recorded_goes(tmp_path: Path) -> None:
     (tmp_path / "r1-a-b.png").write_bytes(b"of r1-a, maybe")
     with Destination.open(tmp_path, Layout("{root_id}-{frame_id}.png")) as destination:
