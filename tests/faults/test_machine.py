@@ -37,7 +37,7 @@ from hypothesis.stateful import (
 )
 
 from mirror.errors import DestinationError, InterruptedRunError, LedgerError, UsageError
-from mirror.events import Event, Events
+from mirror.events import Event, Events, RunFinished
 from mirror.export import Selection
 from mirror.frames import FrameRef
 from mirror.settings import Settings
@@ -164,6 +164,12 @@ class MirrorMachine(RuleBasedStateMachine):
     def alive(self) -> list[FrameRef]:
         """Frames that were not purged."""
         return [ref for ref in self.platform.refs() if not self.model.gone(ref)]
+
+    def some_alive(self) -> list[FrameRef]:
+        """The same, and new ones where few are left."""
+        if len(self.alive()) < 4:
+            self.another_sequence()
+        return self.alive()
 
     def settings(self, **more: Any) -> Settings:
         account = self.platform.simulator.account
@@ -393,12 +399,13 @@ class MirrorMachine(RuleBasedStateMachine):
     def run_stopped(self, first: int, second: int, limit: int | None) -> None:
         """Stopped after so many events, and once more after some more (0: not again)."""
         request, stop, journal = self.request(limit=limit), Stop(), self.journal()
-        told = 0
+        told, late = 0, False
 
-        def tell(_: Event) -> None:
-            nonlocal told
+        def tell(event: Event) -> None:
+            nonlocal told, late
             told += 1
             if told == first or (second and told == first + second):
+                late = not stop.requested and isinstance(event, RunFinished)
                 stop.request("a test")
 
         try:
@@ -408,7 +415,7 @@ class MirrorMachine(RuleBasedStateMachine):
             same(self.look().unchanging(), self.seen.unchanging(), "a run that did not begin")
             self.done("runs that were stopped")
             return
-        if not stop.requested:
+        if late or not stop.requested:
             self.hold_run(request, msgspec.to_builtins(report), journal)
             self.done("runs", settled=True)
             return
@@ -580,7 +587,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     def target(self, number: int, whole: bool) -> tuple[Target, list[str]]:
         """A frame or a sequence that was not purged, and how it is named."""
-        alive = self.alive()
+        alive = self.some_alive()
         ref = alive[number % len(alive)]
         if whole:
             return (frozenset({ref[:2]}), frozenset()), ["--sequence", "/".join(ref[:2])]
@@ -609,8 +616,6 @@ class MirrorMachine(RuleBasedStateMachine):
             self.purge_now([], [])
             self.purged(target, ended=True)
             return
-        if len(self.alive()) < 4:
-            self.another_sequence()
         target, words = self.target(number, whole)
         names = ([words[1]], []) if whole else ([], [words[1]])
         if self.seen.ledger != "good":
@@ -641,8 +646,6 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(step=STEP, count=st.integers(1, 16), number=NUMBER, whole=st.booleans())
     def purge_killed(self, step: Step | None, count: int, number: int, whole: bool) -> None:
-        if len(self.alive()) < 4:
-            self.another_sequence()
         target, words = self.target(number, whole)
         code, _, err = self.child(step, count, "purge", self.dest, *words, "--yes")
         after = self.look()
@@ -664,7 +667,7 @@ class MirrorMachine(RuleBasedStateMachine):
     @rule(files=st.lists(st.tuples(NUMBER, st.sampled_from(SPOILED)), min_size=1, max_size=4))
     def spoil(self, files: list[tuple[int, str]]) -> None:
         """Somebody deletes, changes or replaces files, or puts some there."""
-        alive = self.alive()
+        alive = self.some_alive()
         for number, how in files:
             self.spoil_one(alive[number % len(alive)], how)
             self.seen = self.look()
@@ -693,12 +696,12 @@ class MirrorMachine(RuleBasedStateMachine):
         if how == "gone":
             return None
         if how in {"cut", "flipped"}:
-            if not old:
+            if old is None or len(old) < 200:
                 return note
-            at = 60 + self.made % max(1, len(old) - 70)
+            at = max(100, len(old) - 60 - self.made % 100)  # where no id is
             if how == "cut":
                 return old[:at]
-            return old[:at] + bytes([old[at] ^ 1]) + old[at + 1 :] if at < len(old) else note
+            return old[:at] + bytes([old[at] ^ 1]) + old[at + 1 :]
         if how in {"other", "larger"}:
             whole = png(f"{' '.join(ref)} other {self.made}", 200 if how == "other" else 333)
             self.model.whole.add(whole)
@@ -741,7 +744,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(number=NUMBER)
     def replace_on_the_platform(self, number: int) -> None:
-        alive = self.alive()
+        alive = self.some_alive()
         ref = alive[number % len(alive)]
         self.platform.versions[ref] += 1
         self.platform.put([ref])
@@ -757,7 +760,7 @@ class MirrorMachine(RuleBasedStateMachine):
         self, permanent: list[tuple[int, int]], transient: list[tuple[int, int, int]]
     ) -> None:
         """Other frames go wrong: some for good, some in their first attempts."""
-        ids = sorted({ref.frame_id for ref in self.alive()})
+        ids = sorted({ref.frame_id for ref in self.some_alive()})
         self.platform.permanent = {ids[one % len(ids)]: PERMANENT[how] for one, how in permanent}
         rare = [each for each in ids if each != "common"] or ids
         self.platform.transient = [
