@@ -15,7 +15,10 @@ from pathlib import Path
 
 from mirror.errors import LedgerError
 
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGED = frozenset(
+    # too big: a broken length, for nothing that we write comes near SQLite's limit
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG}
+)
 _DAMAGED_AT_OPENING = _DAMAGED.union(
     {
         sqlite3.SQLITE_ERROR,  # an unknown file format; a table that is not there
