@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 import mirror
@@ -77,6 +79,23 @@ def test_attack_26_certificates_and_names_are_always_checked() -> None:
     tls = tls_context(None)
     assert tls.verify_mode is ssl.CERT_REQUIRED
     assert tls.check_hostname
+
+
+def test_http_1_1_is_what_is_agreed_upon() -> None:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("h").configure_cert(server)
+    server.set_alpn_protocols(["h2", "http/1.1"])
+    client = tls_context(None)
+    authority.configure_trust(client)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(back, there, server_hostname="h")
+    theirs = server.wrap_bio(there, back, server_side=True)
+    for _ in range(3):
+        for side in (ours, theirs):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    assert ours.selected_alpn_protocol() == "http/1.1"
 
 
 async def test_attack_15_16_a_session_adds_nothing_of_its_own() -> None:
