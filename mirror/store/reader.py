@@ -175,6 +175,8 @@ def recorded_frames(db: sqlite3.Connection, path: Path) -> Iterator[RecordedFram
             page = db.execute(_MIRRORED, (after,)).fetchall()
         if not page:
             return
+        if page[-1][0] <= after:  # rows out of order: it would never end
+            raise damaged(path)
         after = page[-1][0]
         for row in page:
             yield RecordedFrame(row[0], FrameRef(row[1], row[2], row[3]), *row[4:])

@@ -10,7 +10,7 @@ import atexit
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -96,12 +96,18 @@ def _read(root: Path) -> None:
             reader.summary,
             lambda: reader.states("w1", "r1"),
             lambda: reader.sizes("w1", "r1"),
-            lambda: list(reader.mirrored()),
-            lambda: list(reader.failures()),
+            lambda: _few(reader.mirrored()),
+            lambda: _few(reader.failures()),
         )
         for ask in asked:
             with suppress(LedgerError):
                 ask()
+
+
+def _few(rows: Iterator[object]) -> None:
+    """All of them; a damaged ledger has more than were written, but not for ever."""
+    for number, _ in enumerate(rows):
+        assert number < 10_000, "it goes round"
 
 
 def _use(root: Path) -> None:
