@@ -46,6 +46,12 @@ def translated(path: Path) -> Iterator[None]:
     """SQLite's errors, around the call and the iteration, as ours."""
     try:
         yield
+    except MemoryError:  # SQLite was asked for what a broken length says
+        raise DamagedLedgerError(
+            f"The ledger {str(path)!r} asks for more memory than there is: run again; if that does"
+            " not help it is damaged, so move it away: a new one is made from the exports and the"
+            " files."
+        ) from None
     except sqlite3.Error as error:
         raise _ledger_error(path, error) from None
 
@@ -55,7 +61,9 @@ def translated_opening(path: Path) -> Iterator[None]:
     """The same while the ledger is opened and checked."""
     try:
         yield
-    except UnicodeDecodeError:  # SQLite quotes a broken schema, and Python decodes what it says
+    except (UnicodeDecodeError, MemoryError):
+        # SQLite quotes a broken schema, and Python decodes what it says; or it asks for what a
+        # broken length says
         raise damaged(path) from None
     except sqlite3.Error as error:
         if _shows_damage(error, _DAMAGED_AT_OPENING) or _denied_by_header(path, error):

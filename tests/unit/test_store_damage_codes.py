@@ -109,6 +109,18 @@ def test_a_text_that_python_cannot_decode_is_damage(kind: type[sqlite3.Error]) -
         b"\xff".decode()
 
 
+def test_fault_49_memory_that_a_broken_length_asks_for_is_damage() -> None:
+    with pytest.raises(DamagedLedgerError) as caught, translated_opening(PATH):
+        raise MemoryError
+    assert str(caught.value) == DAMAGED_WHILE_OPENED
+    with pytest.raises(DamagedLedgerError) as caught, translated(PATH):
+        raise MemoryError
+    assert str(caught.value) == (
+        f"{WHERE} asks for more memory than there is: run again; if that does not help it is"
+        " damaged, so move it away: a new one is made from the exports and the files."
+    )
+
+
 def test_a_mistake_of_ours_is_not_called_damage() -> None:
     for around in (translated, translated_opening):
         with pytest.raises(LedgerError) as caught, around(PATH):
