@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,12 @@ def test_retrying_asks_for_what_failed_and_limits_that(
     fail(ledger, [None, "timeout", "not_found", "timeout"])
     ask(ledger, [one], request(retry_failed=wanted, limit=limit))
     assert asked(ledger) == expected
+
+
+def test_frames_that_were_purged_are_told(
+    exports: Exports, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ledger.ingest
+    monkeypatch.setattr(ledger, "ingest", lambda *given: replace(real(*given), purged=7))
+    (told,) = ask(ledger, [exports.open("a.json", entry("r1", "f1"))], request())
+    assert (told.frames, told.purged) == (1, 7)
