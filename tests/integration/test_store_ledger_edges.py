@@ -1,0 +1,133 @@
+"""The edges of the ledger: what is recorded to the letter, and what is said."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from store_kit import failing, group, record, store
+
+from mirror.errors import DestinationError, ExportError, LedgerError
+from mirror.store import Destination, Failure, Layout, Ledger, LedgerReader
+
+WHEN = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def test_the_time_of_a_frame_is_recorded_in_utc_to_the_second(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        before = datetime.now(UTC).replace(microsecond=0)
+        one.committer.commit(one.write(one.ask(group("f1"))), [])
+        ((text,),) = one.ledger._db.execute("SELECT mirrored_at FROM frames").fetchall()
+    at = datetime.strptime(text, WHEN).replace(tzinfo=UTC)
+    assert before <= at <= before + timedelta(seconds=120)
+
+
+def test_a_reader_tells_each_failure_with_its_frame(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        frames = one.ask(group("f1", "f2"))
+        failures = [Failure(frame, "not_found", f"404 of {frame.row}", 3) for frame in frames]
+        one.ledger.record([], failures)
+    with LedgerReader.open(tmp_path) as reader:
+        told = list(reader.failures())
+    assert [(one.frame.row, one.frame.ref) for one in told] == [(f.row, f.ref) for f in frames]
+    assert [(one.reason, one.detail, one.attempts) for one in told] == [
+        ("not_found", "404 of 1", 3),
+        ("not_found", "404 of 2", 3),
+    ]
+
+
+def test_a_reader_tells_the_bytes_of_each_mirrored_frame(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        frames = one.ask(group("f1", "f2", "f3"))
+        written = one.write(frames[:2])
+        one.committer.commit(written, [])
+    with LedgerReader.open(tmp_path) as reader:
+        assert reader.sizes("w1", "r1") == {"f1": written[0].size, "f2": written[1].size}
+        assert reader.sizes("w1", "r2") == {}
+
+
+def test_a_reader_that_meets_damage_names_the_ledger(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        one.ask(group("f1"))
+    with LedgerReader.open(tmp_path) as reader:
+        reader._db.close()
+        with pytest.raises(LedgerError) as caught:
+            reader.summary()
+    assert str(tmp_path / ".mirror/ledger.sqlite3") in str(caught.value)
+
+
+def test_the_longest_name_is_looked_at_wherever_it_stands(tmp_path: Path) -> None:
+    layout = Layout("{workspace_id}-{root_id}-{frame_id}.png")
+    with store(tmp_path, layout) as one:
+        ids = group("z", "f" * 199, "y", root="r" * 60)
+        with pytest.raises(ExportError) as caught:
+            one.ledger.ingest(record(), [ids])
+    assert str(caught.value) == (
+        f"Frame {'f' * 199!r} of root {'r' * 60!r} would get a name of more than 255 bytes: give a"
+        " path_template that puts fewer ids into one name."
+    )
+
+
+def test_fault_49_a_damaged_ledger_is_kept_under_the_time_and_that_is_told(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        one.ask(group("f1"))
+    (tmp_path / ".mirror/ledger.sqlite3").write_bytes(b"no ledger" * 100)
+    with (
+        Destination.open(tmp_path, Layout()) as destination,
+        Ledger.open(destination) as ledger,
+    ):
+        (kept,) = (tmp_path / ".mirror").glob("ledger.damaged-*.sqlite3")
+        assert ledger.recovered == (
+            f"The ledger was damaged; it is now {str(kept)!r}. A new one is made from the exports,"
+            " and the frames that are there are checked and kept."
+        )
+    found = re.fullmatch(r"ledger\.damaged-(\d{8}T\d{6})\.\d{6}Z\.sqlite3", kept.name)
+    assert found
+    at = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    assert abs(datetime.now(UTC) - at) < timedelta(seconds=120)
+    assert kept.read_bytes() == b"no ledger" * 100
+
+
+def test_a_ledger_that_cannot_be_made_names_the_destination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Destination.open(tmp_path, Layout()) as destination:
+        monkeypatch.setattr("mirror.store.opening.make_file", failing(errno.ENOSPC))
+        with pytest.raises(DestinationError) as caught:
+            Ledger.open(destination)
+    assert str(caught.value).startswith(
+        f"The destination {str(tmp_path)!r} can't be written: it is"
+    )
+
+
+def test_a_newer_ledger_is_named_with_both_versions(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        one.ask(group("f1"))
+        version = one.ledger._db.execute("PRAGMA user_version").fetchone()[0]
+        one.ledger._db.execute("CREATE TABLE more (x)")
+        one.ledger._db.execute(f"PRAGMA user_version = {version + 1}")
+    path = tmp_path / ".mirror/ledger.sqlite3"
+    with pytest.raises(LedgerError) as caught, closing(LedgerReader.open(tmp_path)):
+        pass
+    assert str(caught.value) == (
+        f"The ledger {str(path)!r} has version {version + 1}, and this mirror knows {version}: use"
+        " the newer mirror."
+    )
+
+
+def test_a_state_that_cannot_be_written_names_the_destination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Destination.open(tmp_path, Layout()) as destination:
+        monkeypatch.setattr(os, "fsync", failing(errno.EROFS))
+        with pytest.raises(DestinationError) as caught:
+            destination.write_state("report.json", [b"{}"])
+    assert str(caught.value) == (
+        f"The destination {str(tmp_path)!r} can't be written: it is mounted read-only: mount it"
+        " read-write and run again."
+    )
