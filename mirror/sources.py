@@ -21,6 +21,8 @@ from mirror.errors import ConfigurationError
 from mirror.settings import Settings
 
 _SAVANT = ("domain", "username", "password", "password_file")
+_USERINFO = re.compile(r"//.*@")
+"""A name and a password in front of a host: a slip, and not to be shown."""
 _SECRET = frozenset({"password", "http_token"})
 # Kubernetes puts MIRROR_PORT, MIRROR_SERVICE_HOST … into every pod beside a Service named `mirror`.
 _SERVICE_LINK = re.compile(r"MIRROR_(SERVICE_(HOST|PORT).*|PORT(_\d+_(TCP|UDP).*)?)")
@@ -107,7 +109,7 @@ def _describe(
         source = f"{environment_name(name)} in the environment"
     else:
         source = f"{name} in {str(config)!r}"
-    value = "a secret" if name in _SECRET else repr(problem.get("input"))
+    value = "a secret" if name in _SECRET else _USERINFO.sub("//…@", repr(problem.get("input")))
     return f"{source} is {value}: {message[0].lower()}{message[1:]}."
 
 

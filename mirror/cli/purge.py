@@ -112,7 +112,7 @@ def _ask(dest: Path, target: PurgeTarget) -> None:
 
 def _print(dest: Path, erased: Erased) -> None:
     named = printable(str(dest))
-    if not erased.frames:
+    if not (erased.frames or erased.files or erased.set_aside):
         typer.echo(f"{named}: nothing was left of it; the audit trail says so again.")
         return
     typer.echo(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mirror.observe.text import json_text, printable, stamp, trace_text
+from mirror.observe.text import json_text, printable, redact, stamp, trace_text
 
 
 def wants_json(log_format: str | None, config: Path | None) -> bool:
@@ -48,7 +48,7 @@ def _option(words: Sequence[str], name: str) -> str | None:
 
 def speak(sentence: str, *, as_json: bool, trace: BaseException | None = None) -> None:
     """Say it, with the traceback of `trace`, if standard error takes it."""
-    sentence = "\n".join(printable(line) for line in sentence.splitlines())
+    sentence = "\n".join(printable(line) for line in redact(sentence).splitlines())
     behind = "" if trace is None else trace_text("".join(traceback.format_exception(trace)))
     if as_json:
         line = {"timestamp": stamp(datetime.now(UTC)), "level": "error", "event": sentence}

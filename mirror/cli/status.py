@@ -62,8 +62,10 @@ def status(
     if as_json:
         typer.echo(msgspec.json.format(_as_json(dest, summary, lock, last, failed), indent=2))
     else:
-        for line in (*_headlines(dest, summary, lock, last), *_unfinished_purge(dest)):
+        for line in _headlines(dest, summary, lock, last):
             typer.echo(line)
+        if lock.holder is None and unfinished(audit_of(dest)) is not None:
+            typer.echo(f"A purge was cut short: `mirror purge {printable(str(dest))}` finishes it.")
         typer.echo()
         print_sections(_sections(summary))
     if summary.frames.failed:
@@ -141,11 +143,6 @@ def _named(holder: Holder) -> str:
         f"process {holder.pid or '?'} on {printable(holder.host) or 'an unknown host'},"
         f" since {printable(holder.since)}"
     )
-
-
-def _unfinished_purge(dest: Path) -> Iterator[str]:
-    if unfinished(audit_of(dest)) is not None:
-        yield f"A purge was cut short: `mirror purge {printable(str(dest))}` finishes it."
 
 
 def _sections(summary: LedgerSummary) -> Iterator[Section]:

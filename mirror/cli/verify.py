@@ -99,8 +99,6 @@ def verify(
     else:
         with observed(settings, str(dest), quiet=quiet) as events:
             verified = verify_destination(dest, check, events, findings.add)
-        if write_checksums:
-            write_checksums_at(dest, settings)
     code = _exit_code(verified, report)
     seconds = time.monotonic() - started
     if as_json:
@@ -109,6 +107,8 @@ def verify(
         _print(dest, verified, report, findings, seconds)
     if report is not None and report.error:
         shell.say(report.error)
+    if write_checksums and not repair:  # last, so that it can't keep back what was found
+        write_checksums_at(dest, settings)
     raise typer.Exit(int(code))
 
 

@@ -10,7 +10,7 @@ from mirror.store.lock import Holder, LockState, lock_state
 from mirror.store.missing import Missing, looking_through, moved_aside
 from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.purge import Purge
-from mirror.store.reader import LedgerReader
+from mirror.store.reader import LedgerReader, recorded_at
 from mirror.store.steps import Reached, Step
 from mirror.store.stream import StreamTarget, open_stream
 from mirror.store.summary import (
@@ -103,6 +103,7 @@ __all__ = [
     "moved_aside",
     "open_stream",
     "put_aside",
+    "recorded_at",
     "unfinished",
     "verify",
     "write_checksums",

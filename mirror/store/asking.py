@@ -61,6 +61,12 @@ def ask_frames(db: sqlite3.Connection, groups: Iterable[SequenceFrames], limit: 
                 return
 
 
+def ask_lost(db: sqlite3.Connection) -> None:
+    """See `Ledger.ask_lost`."""
+    _ask_anew(db, None)
+    db.execute("INSERT INTO run.asked SELECT id FROM frames WHERE state <> 1 AND sha256 NOT NULL")
+
+
 def ask_rows(db: sqlite3.Connection, rows: Iterable[int]) -> None:
     """See `Ledger.ask_rows`."""
     db.executemany("INSERT OR IGNORE INTO run.asked VALUES (?)", ((row,) for row in rows))

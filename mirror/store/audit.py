@@ -26,7 +26,7 @@ from mirror.frames import FrameRef
 from mirror.store.destination import OLD_FILE, Destination
 from mirror.store.directories import opened_root
 from mirror.store.layout import STATE
-from mirror.store.trouble import why
+from mirror.store.trouble import destination_error, why
 
 NAME = "audit.jsonl"
 
@@ -82,20 +82,19 @@ class Purged:
     """Everything that was purged at a destination, or is about to be."""
 
     def __init__(self, lines: Iterable[AuditLine]) -> None:
-        self.sequences: set[SequenceName] = set()
-        self.frames: set[FrameName] = set()
+        # as the ledger compares them: without case
+        self.sequences: set[tuple[str, ...]] = set()
+        self.frames: set[tuple[str, ...]] = set()
         for line in lines:
-            self.sequences.update(line.sequences)
-            self.frames.update(line.frames)
+            self.sequences.update(_folded(each) for each in line.sequences)
+            self.frames.update(_folded(each) for each in line.frames)
 
     def __repr__(self) -> str:
         return f"<Purged {len(self.sequences)} sequences, {len(self.frames)} frames>"
 
     def __contains__(self, ref: FrameRef) -> bool:
-        return (
-            SequenceName(ref.workspace_id, ref.root_id) in self.sequences
-            or FrameName(*ref) in self.frames
-        )
+        workspace, root, frame = map(str.lower, ref)
+        return (workspace, root) in self.sequences or (workspace, root, frame) in self.frames
 
     def __bool__(self) -> bool:
         return bool(self.sequences or self.frames)
@@ -109,6 +108,10 @@ class Purged:
             frame for frame in group.frame_ids if FrameRef(workspace, root, frame) not in self
         )
         return SequenceFrames(workspace, root, kept, group.repeats)
+
+
+def _folded(name: SequenceName | FrameName) -> tuple[str, ...]:
+    return tuple(str(part).lower() for part in msgspec.structs.astuple(name))
 
 
 def read_audit(root_fd: int) -> list[AuditLine]:
@@ -133,26 +136,28 @@ def read_audit(root_fd: int) -> list[AuditLine]:
 
 
 def unfinished(lines: Iterable[AuditLine]) -> PurgeTarget | None:
-    """What a purge that was cut short was to erase; None where each came to its end."""
-    left: dict[PurgeTarget, None] = {}
+    """What purges that were cut short were to erase; None where each came to its end."""
+    sequences: dict[SequenceName, None] = {}
+    frames: dict[FrameName, None] = {}
     for line in lines:
-        target = PurgeTarget(line.sequences, line.frames)
-        if line.action == "purge_begun":
-            left[target] = None
-        else:
-            left.pop(target, None)
-    if not left:
-        return None
-    return PurgeTarget(
-        tuple(name for target in left for name in target.sequences),
-        tuple(name for target in left for name in target.frames),
-    )
+        begun = line.action == "purge_begun"
+        for sequence in line.sequences:
+            sequences.pop(sequence, None)
+            sequences |= {sequence: None} if begun else {}
+        for frame in line.frames:
+            frames.pop(frame, None)
+            frames |= {frame: None} if begun else {}
+    return PurgeTarget(tuple(sequences), tuple(frames)) if sequences or frames else None
 
 
 def audit_of(root: Path) -> list[AuditLine]:
     """The audit trail of a destination that is not held; none where there is no destination."""
-    if not root.exists():
+    try:
+        root.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise destination_error(root, error) from None
     with opened_root(root) as folder:
         return read_audit(folder)
 
@@ -174,7 +179,7 @@ def whoever() -> str:
     user = str(os.getuid())
     with suppress(OSError, KeyError):  # a container may run as nobody in particular
         user = getpass.getuser()
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{socket.gethostname()}".encode("ascii", "backslashreplace").decode()
 
 
 def _unreadable(problem: str) -> DestinationError:

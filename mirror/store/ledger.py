@@ -22,7 +22,7 @@ from mirror.store.destination import Destination
 from mirror.store.ingest import ingest
 from mirror.store.missing import Missing
 from mirror.store.opening import identity, open_ledger
-from mirror.store.reader import recorded_frames
+from mirror.store.reader import recorded_frames, recorded_page
 from mirror.store.schema import NAME, transaction
 from mirror.store.steps import Step
 from mirror.store.trouble import destination_error
@@ -56,8 +56,7 @@ sha256 = ?, width = ?, height = ?, mirrored_at = ? WHERE id = ?
 """
 _FAIL = "UPDATE frames SET state = 2, attempts = ?, reason = ?, detail = ? WHERE id = ?"
 _FORGET = """
-UPDATE frames SET state = 0, attempts = 0, size = NULL, sha256 = NULL, width = NULL, height = NULL,
-mirrored_at = NULL WHERE id = ?
+UPDATE frames SET state = 0, attempts = 0 WHERE id = ?
 """
 
 
@@ -138,6 +137,11 @@ class Ledger(Closing):
         with translated(self._path), transaction(self._db):
             asking.ask_frames(self._db, groups, limit)
 
+    def ask_lost(self) -> None:
+        """Ask for what was mirrored once and is not any more, and for nothing else."""
+        with translated(self._path), transaction(self._db):
+            asking.ask_lost(self._db)
+
     def ask_rows(self, rows: Iterable[int]) -> None:
         """Ask for these frames, too."""
         with translated(self._path), transaction(self._db):
@@ -212,7 +216,7 @@ class Ledger(Closing):
 
     def mirrored(self) -> Iterator[RecordedFrame]:
         """Every frame recorded as mirrored, by row; `forget` may be called between two of them."""
-        yield from recorded_frames(self._db, self._path)
+        return recorded_frames(lambda after: recorded_page(self._db, self._path, after))
 
     def failures(self, limit: int) -> list[Failure]:
         """The first frames that were asked for and have failed, by row."""

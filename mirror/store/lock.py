@@ -12,7 +12,8 @@ import os
 import socket
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +22,11 @@ from mirror.errors import DestinationBusyError
 from mirror.store.layout import STATE
 
 NAME = "lock"
-_PATIENCE = 10
+_WAL = "ledger.sqlite3-wal"
+_PATIENCE = 25
 _PAUSE = 0.02
-"""`status` holds the lock shared for an instant, so taking it is tried for 0.2 s."""
+"""`status` and `verify` hold the lock shared for an instant, so taking it is tried for 0.5 s."""
+_LONGEST_WAIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,28 @@ def lock_state(root: Path) -> LockState:
         finally:
             os.close(lock)
     return LockState()
+
+
+@contextmanager
+def no_run_begins(root: Path) -> Iterator[None]:
+    """For the time of the block, and a short one, no run begins at `root`, or one is going on and
+    its write-ahead log is there. Only then is a ledger that is not held read as it is."""
+    try:
+        lock = os.open(root / STATE / NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # a copy without a lock, which no run has touched
+        yield
+        return
+    try:
+        for _ in range(_LONGEST_WAIT):
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                break
+            if (root / STATE / _WAL).exists():
+                break
+            time.sleep(_PAUSE)  # it holds the destination, and is about to open the ledger
+        yield
+    finally:
+        os.close(lock)
 
 
 def _lock(root: Path, lock: int) -> None:

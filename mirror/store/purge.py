@@ -35,7 +35,7 @@ from mirror.store.destination import SET_ASIDE, Destination
 from mirror.store.directories import Directories, ancestors, split
 from mirror.store.layout import STATE
 from mirror.store.opening import open_ledger
-from mirror.store.reader import recorded_frames
+from mirror.store.reader import recorded_frames, recorded_page
 from mirror.store.schema import NAME, transaction
 from mirror.store.steps import Step
 from mirror.store.strays import stray_frames
@@ -109,6 +109,7 @@ class Purge(Closing):
                 self._erase_sequence(sequence, tell)
             for frame in frames:
                 self._erase_frames(_sequence_of(frame), self._rows(_ONE, frame))
+                self._erase_stray(frame)
                 self._forget_if_empty(_sequence_of(frame))
                 tell(self._erased)
             self._scrub(target)
@@ -139,6 +140,14 @@ class Purge(Closing):
                 frames.difference_update(frame_id for (frame_id,) in others)
         names = (sequence.workspace_id, sequence.root_id)
         self._erase_files([_Doomed(0, layout.relative(FrameRef(*names, each))) for each in frames])
+
+    def _erase_stray(self, frame: FrameName) -> None:
+        """The file of a frame whose row is gone, unless it is another workspace's by now."""
+        with translated(self._path):
+            others = self._db.execute(_OF_ROOT, (frame.root_id,)).fetchall()
+        if (frame.frame_id,) not in others:
+            path = self._destination.layout.relative(FrameRef(*_ids_of(frame)))
+            self._erase_files([_Doomed(0, path)])
 
     def _forget_if_empty(self, sequence: SequenceName) -> None:
         with translated(self._path), transaction(self._db):
@@ -239,7 +248,12 @@ class Purge(Closing):
 
     def _scrub(self, target: PurgeTarget) -> None:
         with translated(self._path):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise LedgerError(
+                f"The ledger {str(self._path)!r} is read by another program, so what was erased is"
+                " still in its log: end that program, and run `mirror purge` again."
+            )
         destination = self._destination
         state = destination.state_fd
         for name in self._old_ledgers():
@@ -251,7 +265,8 @@ class Purge(Closing):
                 os.unlink(REPORT, dir_fd=state)
         os.fsync(state)
         if checksums.has_checksums(destination):
-            checksums.write_checksums(destination, recorded_frames(self._db, self._path))
+            frames = recorded_frames(lambda after: recorded_page(self._db, self._path, after))
+            checksums.write_checksums(destination, frames)
 
     def _old_ledgers(self) -> list[str]:
         """Damaged ledgers that were set aside: they may name anything."""
@@ -261,6 +276,10 @@ class Purge(Closing):
 
 def _sequence_of(frame: FrameName) -> SequenceName:
     return SequenceName(frame.workspace_id, frame.root_id)
+
+
+def _ids_of(frame: FrameName) -> tuple[str, str, str]:
+    return frame.workspace_id, frame.root_id, frame.frame_id
 
 
 def _ids(target: PurgeTarget) -> Iterator[str]:

@@ -7,7 +7,8 @@ two connections reset, so a reader must never be the one to do it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -17,8 +18,10 @@ from mirror.errors import DestinationError
 from mirror.frames import FrameRef
 from mirror.store.damage import DamagedLedgerError, damaged, translated, translated_opening
 from mirror.store.layout import STATE
+from mirror.store.lock import no_run_begins
 from mirror.store.schema import NAME, check_tables
 from mirror.store.summary import LedgerSummary, summarize
+from mirror.store.trouble import why
 from mirror.store.values import (
     Failure,
     FrameState,
@@ -29,7 +32,7 @@ from mirror.store.values import (
 _FAILED = """
 SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.attempts, f.reason, f.detail
 FROM frames f INDEXED BY failed_frames CROSS JOIN sequences s ON s.id = f.sequence
-WHERE f.state = 2 ORDER BY f.id
+WHERE f.state = 2 AND f.id > ? ORDER BY f.id LIMIT 4096
 """
 _SIZES = """
 SELECT f.frame_id, f.size FROM frames f JOIN sequences s ON s.id = f.sequence
@@ -61,7 +64,7 @@ class LedgerReader(Closing):
     @classmethod
     def find(cls, root: Path) -> LedgerReader | None:
         """As `open`; None where there is no ledger, or one so damaged that a run makes it anew."""
-        if not _path(root).is_file():
+        if not is_file(_path(root)):
             return None
         with suppress(DamagedLedgerError):
             return cls.open(root)
@@ -74,7 +77,7 @@ class LedgerReader(Closing):
         Raises `DestinationError` where there is none, and `LedgerError`.
         """
         path = _path(root)
-        if not path.is_file():
+        if not is_file(path):
             raise DestinationError(
                 f"{str(root)!r} holds no ledger: nothing was mirrored there, or the path is wrong."
             )
@@ -122,8 +125,12 @@ class LedgerReader(Closing):
             return dict(self._db.execute(_SIZES, (root_id, workspace_id)).fetchall())
 
     def mirrored(self) -> Iterator[RecordedFrame]:
-        """Every frame recorded as mirrored, by row; page by page, so that a run may write."""
-        yield from recorded_frames(self._db, self._path)
+        """Every frame recorded as mirrored, by row; where a run may begin meanwhile, use
+        `recorded_at`."""
+        yield from recorded_frames(self._page)
+
+    def _page(self, after: int) -> list[RecordedFrame]:
+        return recorded_page(self._db, self._path, after)
 
     def template(self) -> str:
         """How the frames are laid out: the `path_template` they were mirrored with."""
@@ -152,8 +159,14 @@ class LedgerReader(Closing):
 
     def failures(self) -> Iterator[Failure]:
         """Every frame that has failed, one by one, by row."""
-        with translated(self._path):
-            for row in self._db.execute(_FAILED):
+        after = 0
+        while True:
+            with translated(self._path):  # not across a yield: whoever takes them may be slow
+                page = self._db.execute(_FAILED, (after,)).fetchall()
+            if not page or page[-1][0] <= after:
+                return
+            after = page[-1][0]
+            for row in page:
                 frame = PendingFrame(row[0], FrameRef(row[1], row[2], row[3]), row[4])
                 yield Failure(frame, row[5], row[6], row[4])
 
@@ -167,19 +180,42 @@ class LedgerReader(Closing):
                 self._db.execute("ROLLBACK")
 
 
-def recorded_frames(db: sqlite3.Connection, path: Path) -> Iterator[RecordedFrame]:
-    """See `LedgerReader.mirrored`; `path` is for messages."""
+def recorded_frames(load: Callable[[int], list[RecordedFrame]]) -> Iterator[RecordedFrame]:
+    """Every recorded frame, by row, from pages of those behind a row."""
     after = 0
-    while True:
-        with translated(path):
-            page = db.execute(_MIRRORED, (after,)).fetchall()
-        if not page:
-            return
-        if page[-1][0] <= after:  # rows out of order: it would never end
-            raise damaged(path)
-        after = page[-1][0]
-        for row in page:
-            yield RecordedFrame(row[0], FrameRef(row[1], row[2], row[3]), *row[4:])
+    while page := load(after):
+        after = page[-1].row
+        yield from page
+
+
+def recorded_page(db: sqlite3.Connection, path: Path, after: int) -> list[RecordedFrame]:
+    """The next frames recorded as mirrored behind the row `after`; `path` is for messages."""
+    with translated(path):
+        rows = db.execute(_MIRRORED, (after,)).fetchall()
+    if rows and rows[-1][0] <= after:  # rows out of order: it would never end
+        raise damaged(path)
+    return [RecordedFrame(row[0], FrameRef(*row[1:4]), *row[4:]) for row in rows]
+
+
+def recorded_at(root: Path) -> Iterator[RecordedFrame]:
+    """Every recorded frame of a destination that is not held, while runs come and go: a reader for
+    each page, since one that began without a run does not see what a run writes."""
+
+    def load(after: int) -> list[RecordedFrame]:
+        with no_run_begins(root), LedgerReader.open(root) as reader:
+            return recorded_page(reader._db, reader._path, after)  # noqa: SLF001 - of this module
+
+    return recorded_frames(load)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there. Raises `DestinationError` where that can't be known."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DestinationError(f"{str(path)!r} can't be read: {why(error)}.") from None
 
 
 def _path(root: Path) -> Path:

@@ -18,7 +18,7 @@ _LONGEST_REPORT = 16 * 1024**2
 # by the index of (sequence, frame_id), so that nothing has to be sorted
 _SEQUENCES = """
 SELECT s.workspace_id, s.root_id, COUNT(*), SUM(f.state = 1), SUM(f.state = 2),
-COALESCE(SUM(f.size), 0), MIN(f.id)
+COALESCE(SUM(CASE f.state WHEN 1 THEN f.size END), 0), MIN(f.id)
 FROM frames f JOIN sequences s ON s.id = f.sequence GROUP BY f.sequence
 """
 _FAILURES = """

@@ -53,7 +53,8 @@ def _frame(
     name: str,
     sequences: Sequence[SequenceName],
 ) -> FrameName:
-    workspace, root, frame = ["", "", *name.split("/")][-3:]
+    parts = name.split("/")
+    workspace, root, frame = ["", "", *parts][-3:] if len(parts) <= 3 else ("", "", name)
     found = reader.frames_named(frame, root or None, workspace or None)
     known = {FrameName(*ref) for ref in found}
     known |= {

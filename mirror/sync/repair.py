@@ -24,6 +24,7 @@ from mirror.store import (
     LedgerReader,
     Piece,
     put_aside,
+    recorded_at,
     verify,
     write_checksums,
 )
@@ -63,13 +64,13 @@ def verify_destination(root: Path, check: Check, events: Events, found: Found) -
     Raises `DestinationError`.
     """
     with LedgerReader.open(root) as reader:
-        verified = _expected(reader)
-        tell = _Teller(events.emit)
-        for piece in verify(reader.mirrored(), root, Layout(reader.template()), check):
-            verified.add(piece)
-            for damaged in piece.damaged:
-                found(damaged)
-            tell(verified)
+        verified, layout = _expected(reader), Layout(reader.template())
+    tell = _Teller(events.emit)
+    for piece in verify(recorded_at(root), root, layout, check):
+        verified.add(piece)
+        for damaged in piece.damaged:
+            found(damaged)
+        tell(verified)
     return verified
 
 
@@ -98,8 +99,8 @@ def write_checksums_at(root: Path, settings: Settings) -> None:
     """
     with LedgerReader.open(root) as reader:
         layout = Layout(reader.template(), settings.file_mode, settings.dir_mode)
-        with Destination.open(root, layout) as destination:
-            write_checksums(destination, reader.mirrored())
+    with Destination.open(root, layout) as destination, LedgerReader.open(root) as reader:
+        write_checksums(destination, reader.mirrored())
 
 
 class _Repair:
@@ -126,14 +127,15 @@ class _Repair:
             raise LedgerError(
                 f"{disk.ledger.recovered} Run `mirror sync` with the exports first, then repair."
             )
-        await disk.commit(self._verify, disk.ledger)
-        if await disk.commit(disk.ledger.keep_unpurged):
+        if await disk.commit(disk.ledger.keep_unpurged):  # before anything is forgotten
             self._events.emit(PurgeUnfinished())
+        await disk.commit(self._verify, disk.ledger)
+        await disk.commit(disk.ledger.keep_unpurged)
         return []
 
     def _verify(self, ledger: Ledger) -> None:
         destination, tell = self._destination, _Teller(self._emit)
-        ledger.ask_exports([], None)
+        ledger.ask_lost()
         for piece in verify(ledger.mirrored(), destination.root, destination.layout, self._check):
             if self._stop.requested:
                 raise InterruptedRunError(

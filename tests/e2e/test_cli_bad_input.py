@@ -102,3 +102,11 @@ async def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ended = await mirror(*words, env=environment() | ACCOUNT)
     assert ended.code == 65
     assert "Traceback" in ended.err
+
+
+@pytest.mark.parametrize("words", [["status"], ["verify"], ["purge", "--sequence", "x"]])
+async def test_a_path_that_no_file_can_have_is_told_in_a_sentence(words: list[str]) -> None:
+    ended = await mirror(*words, "a" * 5000, env=environment())
+    assert ended.code == 74, ended.err
+    assert "Internal error" not in ended.err
+    assert "name too long" in ended.err

@@ -53,12 +53,14 @@ TRANSIENT: tuple[Fault, ...] = (
 
 @dataclass(frozen=True)
 class Row:
-    """A frame of the ledger. `size`, `digest`: of a mirrored one; `reason`: of a failed one."""
+    """A frame of the ledger. `size`, `digest`: of a mirrored one; `reason`: of a failed one;
+    `lost`: it was mirrored once."""
 
     state: str
     reason: str | None = None
     size: int | None = None
     digest: bytes | None = None
+    lost: bool = field(default=False, compare=False)
 
 
 PENDING = Row("pending")
@@ -154,7 +156,10 @@ def _read(db: sqlite3.Connection) -> tuple[str, dict[FrameRef, Row], tuple[Inges
         " FROM frames f JOIN sequences s ON s.id = f.sequence ORDER BY f.id"
     ):
         refs[row] = FrameRef(*ids)
-        rows[refs[row]] = Row(states[state], reason, size, digest)
+        if states[state] == "mirrored":
+            rows[refs[row]] = Row("mirrored", reason, size, digest)
+        else:  # what it was, when it was mirrored once
+            rows[refs[row]] = Row(states[state], reason, lost=digest is not None)
     exports = db.execute("SELECT id, path, sha256 FROM exports ORDER BY id").fetchall()
     named: dict[int, set[FrameRef]] = {export: set() for export, _, _ in exports}
     for export, row in db.execute("SELECT export, frame FROM export_frames"):

@@ -163,8 +163,9 @@ class Model:
         return plan
 
     def plan_repair(self, seen: Seen, damaged: Collection[FrameRef]) -> Plan:
-        """What a repair does that finds these damaged."""
-        plan = Plan()
+        """What a repair does that finds these damaged; what was lost before is its work, too."""
+        lost = [ref for ref, row in seen.rows.items() if row.lost]
+        plan = self._decide(seen, lost)
         for ref in damaged:
             self._move(plan, ref, seen.files.get(self.path(ref)))
             if within(ref, self.unfinished):

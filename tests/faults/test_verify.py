@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import signal
 import subprocess
@@ -15,9 +16,10 @@ from typing import Any
 import pytest
 
 from mirror.events import Events
-from mirror.simulator import Fault
+from mirror.simulator import DatasetSpec, Fault
 from mirror.sources import load_settings
-from mirror.store import by_content
+from mirror.store import by_content, reader
+from mirror.store import recorded_at as pages_of
 from mirror.sync.repair import repair_destination
 from mirror.sync.stop import Stop
 from tests.e2e.command import Ended, environment, finish, mirror
@@ -239,3 +241,45 @@ async def test_fault_50_repair_waits_for_no_other_run(tmp_path: Path) -> None:
         reading, _ = await verify(one)  # reading disturbs nobody
         assert reading.code == 0
         one.complete(await running)
+
+
+async def test_fault_50_what_a_repair_left_the_next_repair_fetches(tmp_path: Path) -> None:
+    """And nothing else: what was never mirrored is for `sync` to ask for."""
+    async with site(tmp_path) as one:
+        assert (await one.run(request={"limit": 8})).exit_code == 0
+        files(one)[0].write_bytes(b"rotten")
+        await one.simulator.refuse("api")
+        assert (await verify(one, "--repair"))[0].code == 69
+        await one.simulator.accept("api")
+        assert len(recorded_at(one.dest)) == 7
+        ended, found = await verify(one, "--repair")
+        assert (ended.code, found["frames"]["repaired"]) == (0, 1)
+        promises(one.dest, one.dataset)
+        assert len(recorded_at(one.dest)) == 8
+
+
+async def test_fault_50_findings_come_before_checksums_that_cant_be_written(tmp_path: Path) -> None:
+    async with site(tmp_path) as one:
+        one.complete(await one.run())
+        gone = files(one)[0]
+        gone.unlink()
+        with (one.dest / ".mirror/lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            ended, found = await verify(one, "--write-checksums")
+        assert ended.code == 75
+        assert [each["damage"] for each in found["damaged"]] == ["gone"]
+
+
+async def test_fault_50_a_run_that_begins_meanwhile_hides_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is read page by page, each as it is by then."""
+    two = reader._MIRRORED.replace("4096", "2")
+    monkeypatch.setattr(reader, "_MIRRORED", two)
+    async with site(tmp_path, spec=DatasetSpec(1, 12, 300)) as one:
+        assert (await one.run(request={"limit": 6})).exit_code == 0
+        frames = pages_of(one.dest)
+        seen = [next(frames).ref.frame_id for _ in range(2)]
+        one.complete(await one.run())
+        seen += [each.ref.frame_id for each in frames]
+        assert sorted(seen) == sorted(one.dataset.frame_ids())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +255,64 @@ def test_a_purge_cut_short_is_known_left_out_and_finished(
         assert not one.ledger.keep_unpurged()
 
 
+def test_two_purges_cut_short_are_finished_together(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    c = FrameName("w1", "r2", "c")
+    for target in (R1, PurgeTarget(frames=(c,))):
+        with monkeypatch.context() as patched:
+            patched.setattr(Purge, "_scrub", cut)
+            with pytest.raises(KeyboardInterrupt):
+                erase(root, target)
+    both = unfinished(audit_of(root))
+    assert both == PurgeTarget(R1.sequences, (c,))
+    erase(root, both)
+    assert unfinished(audit_of(root)) is None
+
+
+def test_a_frame_whose_row_was_lost_meanwhile_is_erased_all_the_same(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Purge, "_erase_files", cut)
+        with pytest.raises(KeyboardInterrupt):
+            erase(root, A)
+    (root / ".mirror/ledger.sqlite3").unlink()
+    with store(root) as one:
+        one.ask(group("b"), group("c", root="r2"))
+    assert erase(root, A).files == 1
+    assert "r1/a.png" not in files(root)
+
+
+def test_what_is_still_in_the_log_is_not_called_erased(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = root / ".mirror/ledger.sqlite3"
+    with Destination.open(root, Layout()) as destination, Purge.open(destination) as purging:
+        reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        with closing(reader):
+            reader.execute("BEGIN")
+            reader.execute("SELECT COUNT(*) FROM frames").fetchone()
+            purging._db.execute("PRAGMA busy_timeout = 50")
+            with pytest.raises(LedgerError, match="another program"):
+                purging.erase(A, lambda _: None)
+    assert unfinished(audit_of(root)) == A
+    erase(root, A)
+    assert unfinished(audit_of(root)) is None
+
+
+def test_ids_are_compared_as_the_ledger_does_without_case(root: Path) -> None:
+    erase(root, PurgeTarget(sequences=(SequenceName("w1", "r1"),)))
+    with store(root) as one:
+        assert ids(one.ask(group("A", root="R1"), sha256="ef" * 32)) == []
+
+
 def test_single_frames_of_a_purge_cut_short_are_left_out(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,6 +400,7 @@ def test_a_frame_by_its_id_alone_or_with_its_root(reader: LedgerReader) -> None:
         ([], ["r2/b"], "no frame 'r2/b'"),
         (["r2"], ["b"], "no frame 'b'"),
         ([], [""], "no frame ''"),
+        ([], ["x/w1/r2/a"], "no frame 'x/w1/r2/a'"),
         (["%"], [], "no sequence '%'"),
     ],
 )

@@ -96,7 +96,7 @@ async def test_a_flush_before_anything_is_written_commits_it_all_at_once() -> No
         await bench.put(*range(8))
         bench.saver.flush()
         async with asyncio.timeout(10):
-            while len(bench.told.words) < 8:
+            while len(bench.told.words) < 8:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
         await bench.end(saving)
     assert bench.groups == [8]
