@@ -48,7 +48,7 @@ class Layout:
         path = self.template.format(
             workspace_id=ref.workspace_id, root_id=ref.root_id, frame_id=ref.frame_id
         )
-        astray = path[0] == "." or "/../" in path or "\0" in path
+        astray = path[0] == "." or "/../" in f"{path}/" or "\0" in path
         if astray or path.count("/") != self.template.count("/"):
             raise LedgerError(
                 f"The ledger names a frame whose file would be {path!r}, outside the destination:"

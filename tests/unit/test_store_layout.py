@@ -56,3 +56,8 @@ def test_attack_01_a_template_that_a_planted_ledger_names_is_not_believed(templa
 def test_attack_01_an_id_that_a_planted_ledger_names_leads_nowhere_else(bad: str) -> None:
     with pytest.raises(LedgerError, match=r"outside the destination"):
         Layout().relative(FrameRef("w1", bad, "f1"))
+
+
+def test_attack_01_nor_does_the_last_part_of_a_path() -> None:
+    with pytest.raises(LedgerError, match=r"outside the destination"):
+        Layout("{root_id}/{frame_id}").relative(FrameRef("w1", "r1", ".."))
