@@ -146,7 +146,9 @@ class Purge(Closing):
         with translated(self._path):
             others = self._db.execute(_OF_ROOT, (frame.root_id,)).fetchall()
         if (frame.frame_id,) not in others:
-            path = self._destination.layout.relative(FrameRef(*_ids_of(frame)))
+            path = self._destination.layout.relative(
+                FrameRef(frame.workspace_id, frame.root_id, frame.frame_id)
+            )
             self._erase_files([_Doomed(0, path)])
 
     def _forget_if_empty(self, sequence: SequenceName) -> None:
@@ -276,10 +278,6 @@ class Purge(Closing):
 
 def _sequence_of(frame: FrameName) -> SequenceName:
     return SequenceName(frame.workspace_id, frame.root_id)
-
-
-def _ids_of(frame: FrameName) -> tuple[str, str, str]:
-    return frame.workspace_id, frame.root_id, frame.frame_id
 
 
 def _ids(target: PurgeTarget) -> Iterator[str]:

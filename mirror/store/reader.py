@@ -127,9 +127,10 @@ class LedgerReader(Closing):
     def mirrored(self) -> Iterator[RecordedFrame]:
         """Every frame recorded as mirrored, by row; where a run may begin meanwhile, use
         `recorded_at`."""
-        yield from recorded_frames(self._page)
+        return recorded_frames(self.page)
 
-    def _page(self, after: int) -> list[RecordedFrame]:
+    def page(self, after: int) -> list[RecordedFrame]:
+        """The next frames recorded as mirrored behind the row `after`; none at the end."""
         return recorded_page(self._db, self._path, after)
 
     def template(self) -> str:
@@ -203,7 +204,7 @@ def recorded_at(root: Path) -> Iterator[RecordedFrame]:
 
     def load(after: int) -> list[RecordedFrame]:
         with no_run_begins(root), LedgerReader.open(root) as reader:
-            return recorded_page(reader._db, reader._path, after)  # noqa: SLF001 - of this module
+            return reader.page(after)
 
     return recorded_frames(load)
 
