@@ -40,16 +40,11 @@ class Orders:
     appear: dict[Path, bytes] = field(default_factory=dict)
 
 
-def cut_power(mount: Path) -> None:
-    """As if the machine behind a file system lost its power now. No other thread of this process
-    goes on meanwhile: the interpreter's lock is kept."""
+def cut_power(folder: int) -> None:
+    """As if the machine behind the file system of an open folder lost its power now. No other
+    thread of this process goes on meanwhile: the interpreter's lock is kept."""
     flags = ctypes.c_uint32(WITHOUT_FLUSH)
-    folder = os.open(mount, os.O_RDONLY)
-    try:
-        failed = ctypes.PyDLL(None).ioctl(folder, ctypes.c_ulong(SHUTDOWN), ctypes.byref(flags))
-    finally:
-        os.close(folder)
-    if failed:
+    if ctypes.PyDLL(None).ioctl(folder, ctypes.c_ulong(SHUTDOWN), ctypes.byref(flags)):
         raise OSError("the file system could not be shut down")
 
 
@@ -86,8 +81,9 @@ class Watcher:
 
     def _end(self) -> None:
         if self._orders.cut is not None:
+            folder = os.open(self._orders.cut, os.O_RDONLY)
             sys.setswitchinterval(60)  # with the power everything ends at once
-            cut_power(self._orders.cut)
+            cut_power(folder)
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _let_appear(self) -> None:

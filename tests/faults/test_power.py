@@ -65,8 +65,16 @@ class Disk:
 
     def cut(self) -> None:
         """Lose the power, and have it again."""
-        cut_power(self.path)
+        self.lose()
         self.again()
+
+    def lose(self) -> None:
+        """Lose the power."""
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            cut_power(folder)
+        finally:
+            os.close(folder)
 
     def again(self) -> None:
         """Have the power again: the journal is replayed."""
@@ -201,7 +209,7 @@ async def test_fault_40_power_lost_at_random_times_under_load(
             async with one.running() as running:
                 await asyncio.sleep(chance.uniform(0.0, 0.4))
                 await running.freeze()  # with the power everything ends at once
-                cut_power(disk.path)
+                disk.lose()
                 running.kill()
                 ended = await running.ended()
             disk.again()
