@@ -134,6 +134,26 @@ class LedgerRebuilt:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardsFolded:
+    """Shards' ledgers were taken into the ledger of the whole; `mirrored`, `failed`: frames whose
+    state that changed; `damaged`: ledgers that could not be read."""
+
+    shards: int
+    mirrored: int
+    failed: int
+    damaged: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessDied:
+    """A process of the run ended before its work; `again`: whether another one goes on with it."""
+
+    shard: int
+    cause: str
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PurgeUnfinished:
     """A purge of the destination was cut short; the run leaves out what it was to erase."""
 
@@ -174,6 +194,8 @@ Event = (
     | FrameFailed
     | FileSetAside
     | LedgerRebuilt
+    | ShardsFolded
+    | ProcessDied
     | PurgeUnfinished
     | Stopping
     | RunFinished

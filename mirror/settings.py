@@ -30,6 +30,7 @@ from pydantic_settings import (
 )
 
 from mirror.errors import ConfigurationError
+from mirror.shards import MOST
 
 DEFAULT_DOMAIN = "https://ext-production-savant.mdtsurgicalai.com"
 """The one in the platform's guide, section 'Download frames'."""
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
 
     # how hard to work
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     max_rate: Annotated[ByteSize | None, Field(gt=0)] = None
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 6
     backoff_base: PositiveFloat = 0.5
@@ -71,6 +73,8 @@ class Settings(BaseSettings):
     retry_after_cap: PositiveFloat = 60.0
     outage_patience: PositiveFloat = 45.0
     grace_period: Annotated[float, Field(ge=0)] = 20.0
+
+    shards: Annotated[int | None, Field(ge=1, le=MOST)] = None
 
     # the wire
     connect_timeout: PositiveFloat = 10.0

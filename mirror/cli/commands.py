@@ -21,6 +21,7 @@ COMMANDS = (
     "doctor",
     "watch",
     "purge",
+    "merge",
     "demo",
     "simulate",
 )

@@ -24,6 +24,7 @@ from mirror.store import (
     PurgeTarget,
     audit_of,
     find_target,
+    refuse_unmerged,
     unfinished,
 )
 
@@ -66,6 +67,7 @@ def purge(
     mirror purge frames --frame 2f9c1c5e/0001 --frame 2f9c1c5e/0002
     """
     settings = shell.settings()
+    refuse_unmerged(dest)
     with LedgerReader.open(dest) as reader:
         target = _target(reader, dest, sequence or [], frame or [])
         layout = Layout(reader.template(), settings.file_mode, settings.dir_mode)

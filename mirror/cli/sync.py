@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +14,16 @@ from mirror.cli.output import print_report
 from mirror.cli.running import run_visibly
 from mirror.cli.shell import Shell, folder
 from mirror.cli.signals import run_loop
-from mirror.errors import MirrorError, frame_reasons
+from mirror.errors import MirrorError, UsageError, frame_reasons
 from mirror.export import Selection
+from mirror.settings import Settings
+from mirror.shards import Shard, checked
 from mirror.sync.rehearsal import rehearse
 from mirror.sync.report import RunReport, encode_report, report_failure
 from mirror.sync.request import SyncRequest
+
+INDICES = ("JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID")
+"""What schedulers call the number of a job's part, from 0."""
 
 
 def _check_reason(value: str | None) -> str | None:
@@ -24,6 +31,48 @@ def _check_reason(value: str | None) -> str | None:
     if value is not None and value != "*" and value not in known:
         raise typer.BadParameter(f"no frame fails with {value!r}; reasons are {', '.join(known)}")
     return value
+
+
+def _check_shard(value: str | None) -> str | None:
+    try:
+        return value and str(Shard.parse(value))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def asked_shard(named: str | None, settings: Settings, environ: Mapping[str, str]) -> Shard | None:
+    """The shard that this process is to work on. Raises `UsageError`."""
+    shard = Shard.parse(named) if named else None
+    if settings.shards is not None:
+        indexed = indexed_shard(settings.shards, environ)
+        if shard is not None and shard != indexed:
+            raise UsageError(
+                f"--shard {shard} is not what --shards {settings.shards} means here, which is"
+                f" {indexed}: give one of the two."
+            )
+        shard = indexed
+    if shard is not None and settings.processes > 1:
+        raise UsageError("A shard is the work of one process: give --shard or --processes.")
+    return shard
+
+
+def indexed_shard(count: int, environ: Mapping[str, str]) -> Shard:
+    """The shard of `count` that a scheduler's index names. Raises `UsageError`."""
+    for name in INDICES:
+        text = environ.get(name, "")
+        if not text:
+            continue
+        try:
+            return checked(int(text), count)
+        except ValueError:
+            raise UsageError(
+                f"{name} is {text!r}, but with --shards {count} it must be 0 to {count - 1}: set"
+                " the job's indices to that (Kubernetes: completions, Slurm: --array)."
+            ) from None
+    raise UsageError(
+        f"--shards {count} needs to know which of them this is: run it as an Indexed Job of"
+        f" Kubernetes ({INDICES[0]}) or an array job of Slurm ({INDICES[1]}), or give --shard I/N."
+    )
 
 
 def sync(
@@ -63,6 +112,24 @@ def sync(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be fetched; write nothing.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard", metavar="I/N", callback=_check_shard, help="Only shard I of N, from 0."
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            "--shards",
+            metavar="N",
+            help="Only one shard of N: the JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", metavar="P", help="Work with P processes, for more cores."),
+    ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option("--concurrency", metavar="MAX", help="Requests in flight, at the most."),
@@ -97,8 +164,18 @@ def sync(
     mirror sync batch.json --dest frames --label gallbladder --limit 500
 
     mirror sync batch.json --dest frames --retry-failed=not_found
+
+    mirror sync batch.json --dest frames --shard 0/4
     """
     try:
+        settings = shell.settings(
+            shards=shards,
+            processes=processes,
+            concurrency=concurrency,
+            max_rate=max_rate,
+            metrics_port=metrics_port,
+            write_checksums=write_checksums or None,
+        )
         request = SyncRequest(
             exports=tuple(exports),
             destination=dest,
@@ -109,12 +186,7 @@ def sync(
             ),
             limit=limit,
             retry_failed=retry_failed,
-        )
-        settings = shell.settings(
-            concurrency=concurrency,
-            max_rate=max_rate,
-            metrics_port=metrics_port,
-            write_checksums=write_checksums or None,
+            shard=asked_shard(shard, settings, os.environ),
         )
         if dry_run:
             report = rehearse(request, settings)

@@ -19,10 +19,12 @@ from mirror.events import (
     Listener,
     LoggedIn,
     Preparing,
+    ProcessDied,
     PurgeUnfinished,
     RetryScheduled,
     RunFinished,
     RunStarted,
+    ShardsFolded,
     Stopping,
 )
 from mirror.observe import phrases
@@ -133,6 +135,29 @@ def _ledger_rebuilt(logger: FilteringBoundLogger, event: LedgerRebuilt) -> None:
     logger.warning(event.what)
 
 
+def _shards_folded(logger: FilteringBoundLogger, event: ShardsFolded) -> None:
+    logger.debug(
+        "The ledgers of shards were folded in.",
+        shards=event.shards,
+        mirrored=event.mirrored,
+        failed=event.failed,
+    )
+    if event.damaged:
+        logger.warning(
+            "Ledgers of shards were damaged; the frames they had recorded are checked and kept.",
+            shards=event.damaged,
+        )
+
+
+def _process_died(logger: FilteringBoundLogger, event: ProcessDied) -> None:
+    logger.warning(
+        "A process of this run died"
+        + ("; another one goes on with its frames." if event.again else "."),
+        shard=event.shard,
+        cause=event.cause,
+    )
+
+
 def _purge_unfinished(logger: FilteringBoundLogger, _: PurgeUnfinished) -> None:
     logger.warning(
         "A purge of this destination was cut short; what it was to erase is left out."
@@ -159,6 +184,8 @@ _TELLERS: dict[type[Any], Callable[[FilteringBoundLogger, Any], None]] = {
     FrameFailed: _frame_failed,
     FileSetAside: _file_set_aside,
     LedgerRebuilt: _ledger_rebuilt,
+    ShardsFolded: _shards_folded,
+    ProcessDied: _process_died,
     PurgeUnfinished: _purge_unfinished,
     Stopping: _stopping,
     RunFinished: _run_finished,

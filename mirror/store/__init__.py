@@ -4,13 +4,21 @@ from mirror.store.audit import AuditLine, Erased, Purged, PurgeTarget, audit_of,
 from mirror.store.checksums import has_checksums, write_checksums
 from mirror.store.commit import Committer
 from mirror.store.destination import Destination
-from mirror.store.layout import Layout
+from mirror.store.layout import STATE, Layout
 from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, LockState, lock_state
 from mirror.store.missing import Missing, looking_through, moved_aside
 from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.purge import Purge
 from mirror.store.reader import LedgerReader, recorded_at
+from mirror.store.shards import (
+    copy_whole,
+    known_exports,
+    place_of,
+    refuse_other_exports,
+    refuse_unmerged,
+    shards_at,
+)
 from mirror.store.steps import Reached, Step
 from mirror.store.stream import StreamTarget, open_stream
 from mirror.store.summary import (
@@ -28,6 +36,7 @@ from mirror.store.values import (
     CommitResult,
     ExportRecord,
     Failure,
+    Folded,
     FrameCounts,
     FrameState,
     IngestResult,
@@ -51,6 +60,7 @@ from mirror.store.write import FrameWriter
 
 __all__ = [
     "REPORT",
+    "STATE",
     "Adopted",
     "AuditLine",
     "Body",
@@ -63,6 +73,7 @@ __all__ = [
     "Erased",
     "ExportRecord",
     "Failure",
+    "Folded",
     "FrameCounts",
     "FrameState",
     "FrameWriter",
@@ -95,15 +106,21 @@ __all__ = [
     "by_content",
     "by_size",
     "check_png",
+    "copy_whole",
     "find_target",
     "has_checksums",
+    "known_exports",
     "last_run",
     "lock_state",
     "looking_through",
     "moved_aside",
     "open_stream",
+    "place_of",
     "put_aside",
     "recorded_at",
+    "refuse_other_exports",
+    "refuse_unmerged",
+    "shards_at",
     "unfinished",
     "verify",
     "write_checksums",

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from mirror.errors import LedgerError
 from mirror.export import SequenceFrames
+from mirror.shards import Shard
 from mirror.store.audit import PurgeTarget
+from mirror.store.folding import ask_for_shards
 from mirror.store.values import FrameCounts, FrameState
 
 _EXPORT = """
@@ -31,6 +33,11 @@ DELETE FROM run.asked WHERE row >= (SELECT row FROM run.asked ORDER BY row LIMIT
 _LEAVE_OUT = """
 DELETE FROM run.asked WHERE row IN (SELECT f.id FROM sequences s JOIN frames f ON f.sequence = s.id
 WHERE s.root_id = ? AND s.workspace_id = ?
+"""
+_KEEP_SHARD = """
+DELETE FROM run.asked WHERE row IN (SELECT a.row FROM run.asked a
+CROSS JOIN frames f ON f.id = a.row CROSS JOIN sequences s ON s.id = f.sequence
+WHERE shard_of(s.workspace_id, s.root_id, f.frame_id) <> ?)
 """
 _COUNTS = """
 SELECT f.state, COUNT(*) FROM run.asked a CROSS JOIN frames f ON f.id = a.row GROUP BY f.state
@@ -72,6 +79,12 @@ def ask_rows(db: sqlite3.Connection, rows: Iterable[int]) -> None:
     db.executemany("INSERT OR IGNORE INTO run.asked VALUES (?)", ((row,) for row in rows))
 
 
+def ask_all(db: sqlite3.Connection) -> None:
+    """See `Ledger.ask_all`."""
+    _ask_anew(db, None)
+    db.execute("INSERT INTO run.asked SELECT id FROM frames")
+
+
 def leave_out(db: sqlite3.Connection, target: PurgeTarget) -> None:
     """Ask for nothing of these sequences and frames."""
     db.executemany(
@@ -91,6 +104,12 @@ def keep_failed(db: sqlite3.Connection, reason: str | None) -> None:
 def keep_first(db: sqlite3.Connection, limit: int) -> None:
     """See `Ledger.keep_first`."""
     db.execute(_KEEP_FIRST, (limit,))
+
+
+def keep_shard(db: sqlite3.Connection, shard: Shard) -> None:
+    """See `Ledger.keep_shard`."""
+    ask_for_shards(db, shard.count)
+    db.execute(_KEEP_SHARD, (shard.index,))
 
 
 def counts(db: sqlite3.Connection) -> FrameCounts:

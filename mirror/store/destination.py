@@ -4,6 +4,10 @@ Invariants: while a `Destination` is open, no other run on this file system hold
 used relative to a descriptor and no symbolic link below the root is followed (the root itself may
 be one: that is the user's choice); what is made has exactly the modes of the layout. Opening it
 removes the temporaries of runs that died. Safe to use from several threads.
+
+A shard has a state folder of its own below the destination's: its lock, ledger and temporaries. A
+run of one shard shares the destination with those of others (`open_shard`); one that holds all of
+it lets processes of its own work on parts of it (`open_part`).
 """
 
 from __future__ import annotations
@@ -12,18 +16,21 @@ import itertools
 import os
 import secrets
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from mirror.closing import Closing
 from mirror.errors import DestinationError
+from mirror.shards import Shard
 from mirror.store.directories import Directories, open_folder, split
-from mirror.store.layout import STATE, Layout
-from mirror.store.lock import release_lock, take_lock
+from mirror.store.layout import SHARDS, STATE, Layout
+from mirror.store.lock import release_lock, share_lock, take_lock
 from mirror.store.steps import Reached, Step, pass_by
 from mirror.store.trouble import destination_error
 
+_Hold = Callable[[Path, list[int], ExitStack], tuple[int, ...]]
+"""Takes the locks of the last of these folders, and has them closed when the stack is."""
 TEMPORARIES = "tmp"
 SET_ASIDE = "set-aside"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,19 +38,20 @@ OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Destination(Closing):
-    """Use `Destination.open`; a context manager.
+    """Use `Destination.open`, `open_shard` or `open_part`; a context manager.
 
-    `root`: its absolute path. `root_fd`, `state_fd`, `temporaries_fd`: its folders. `reached`: told
-    each step that is done here, by whomever.
+    `root`: its absolute path. `place`: the state folder, below it. `root_fd`, `state_fd`,
+    `temporaries_fd`: its folders. `reached`: told each step that is done here, by whomever.
     """
 
     def __init__(
-        self, root: Path, layout: Layout, fds: tuple[int, int, int, int], reached: Reached
+        self, root: Path, place: str, layout: Layout, fds: tuple[int, ...], reached: Reached
     ) -> None:
         self.root = root
+        self.place = place
         self.layout = layout
         self.reached = reached
-        self.root_fd, self.state_fd, self.temporaries_fd, self._lock_fd = fds
+        self.root_fd, self.state_fd, self.temporaries_fd, self._lock_fd, *self._shared = fds
         self._token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._setting_aside = threading.Lock()
@@ -55,27 +63,49 @@ class Destination(Closing):
 
         Raises `DestinationError`, and `DestinationBusyError` when another run holds it.
         """
+        return cls._open(root, STATE, layout, reached, _hold_all)
+
+    @classmethod
+    def open_shard(
+        cls, root: Path, layout: Layout, shard: Shard, reached: Reached = pass_by
+    ) -> Destination:
+        """The same for one shard: others may be held meanwhile, the whole may not."""
+        return cls._open(root, f"{SHARDS}/{shard.name}", layout, reached, _hold_shard)
+
+    @classmethod
+    def open_part(
+        cls, root: Path, layout: Layout, shard: Shard, reached: Reached = pass_by
+    ) -> Destination:
+        """The same on behalf of the run that holds the whole."""
+        return cls._open(root, f"{SHARDS}/{shard.name}", layout, reached, _hold_all)
+
+    @classmethod
+    def _open(
+        cls, root: Path, place: str, layout: Layout, reached: Reached, hold: _Hold
+    ) -> Destination:
         root = root.absolute()
-        fds: list[int] = []
-        try:
-            _make_root(root, layout.dir_mode)
-            fds.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-            fds.append(open_folder(STATE, fds[0], layout.dir_mode))
-            lock = take_lock(root, fds[1])
-            fds.append(lock)
-            reached(Step.HELD)
-            fds.insert(2, open_folder(TEMPORARIES, fds[1], layout.dir_mode))
-            _remove_all(fds[2])
-            os.fsync(fds[1])
-            os.fsync(fds[0])
-            reached(Step.SWEPT)
-        except OSError as error:
-            _close_all(fds)
-            raise destination_error(root, error) from None
-        except BaseException:
-            _close_all(fds)
-            raise
-        return cls(root, layout, (fds[0], fds[1], fds[2], fds[3]), reached)
+        with ExitStack() as kept, ExitStack() as passing:
+            try:
+                _make_root(root, layout.dir_mode)
+                top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                kept.callback(os.close, top)
+                folders = [top]
+                for name in place.split("/"):
+                    folders.append(open_folder(name, folders[-1], layout.dir_mode))
+                    passing.callback(os.close, folders[-1])
+                locks = hold(root, folders, kept)
+                reached(Step.HELD)
+                temporaries = open_folder(TEMPORARIES, folders[-1], layout.dir_mode)
+                kept.callback(os.close, temporaries)
+                _remove_all(temporaries)
+                for folder in reversed(folders):
+                    os.fsync(folder)
+                reached(Step.SWEPT)
+                state = os.dup(folders[-1])
+            except OSError as error:
+                raise destination_error(root, error) from None
+            kept.pop_all()
+        return cls(root, place, layout, (top, state, temporaries, *locks), reached)
 
     def __repr__(self) -> str:
         return f"<Destination {str(self.root)!r}{' closed' if self._closed else ''}>"
@@ -86,13 +116,16 @@ class Destination(Closing):
             self._closed = True
             with suppress(OSError):  # the next run removes what is left
                 _remove_all(self.temporaries_fd)
-            _close_all([self.root_fd, self.state_fd, self.temporaries_fd])
+            for folder in (self.root_fd, self.state_fd, self.temporaries_fd):
+                os.close(folder)
             release_lock(self._lock_fd)
+            for lock in self._shared:
+                os.close(lock)
 
     @property
     def state(self) -> Path:
         """The folder for everything that is no frame."""
-        return self.root / STATE
+        return self.root / self.place
 
     def temporary(self) -> str:
         """A new name for a temporary, unique among all runs there ever were."""
@@ -162,6 +195,20 @@ class Destination(Closing):
         return f"{kept}/{name}.{free}"
 
 
+def _hold_all(root: Path, folders: list[int], kept: ExitStack) -> tuple[int, ...]:
+    """The lock of the last folder; whoever holds it holds all that is below."""
+    lock = take_lock(root, folders[-1])
+    kept.callback(os.close, lock)
+    return (lock,)
+
+
+def _hold_shard(root: Path, folders: list[int], kept: ExitStack) -> tuple[int, ...]:
+    """The same of a shard's folder, and the destination's lock shared."""
+    shared = share_lock(root, folders[1])
+    kept.callback(os.close, shared)
+    return (*_hold_all(root, folders, kept), shared)
+
+
 def stands(name: str, folder: int) -> bool:
     """Whether anything, of whatever kind, has this name in the folder."""
     try:
@@ -222,8 +269,3 @@ def _remove_all(temporaries: int) -> None:
     for name in names:
         with suppress(IsADirectoryError):
             os.unlink(name, dir_fd=temporaries)
-
-
-def _close_all(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)

@@ -17,6 +17,8 @@ from mirror.frames import FrameRef
 
 STATE = ".mirror"
 """The folder of a destination for everything that is no frame."""
+SHARDS = f"{STATE}/shards"
+"""The folder in it that has one of the same kind for each shard."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from mirror.closing import Closing
 from mirror.errors import LedgerError
 from mirror.export import SequenceFrames
 from mirror.frames import FrameRef
-from mirror.store import asking
+from mirror.shards import Shard
+from mirror.store import asking, shards
 from mirror.store.audit import Purged, read_audit, unfinished
 from mirror.store.damage import translated
 from mirror.store.destination import Destination
@@ -23,12 +24,14 @@ from mirror.store.ingest import ingest
 from mirror.store.missing import Missing
 from mirror.store.opening import identity, open_ledger
 from mirror.store.reader import recorded_frames, recorded_page
-from mirror.store.schema import NAME, transaction
+from mirror.store.schema import NAME, check_whole, transaction
+from mirror.store.seal import is_noted, note, note_of
 from mirror.store.steps import Step
 from mirror.store.trouble import destination_error
 from mirror.store.values import (
     ExportRecord,
     Failure,
+    Folded,
     FrameCounts,
     IngestResult,
     PendingFrame,
@@ -101,6 +104,44 @@ class Ledger(Closing):
                 " run again: frames that are there are not fetched twice."
             )
 
+    def seal(self) -> None:
+        """Check what was written, and note what the ledger is now: the next run, if it finds that,
+        need not check it again. Nothing may be written any more.
+
+        Nothing is noted while a reader keeps the log from being taken in. Raises
+        `DamagedLedgerError`.
+        """
+        with translated(self._path):
+            checkpoint = self._db.execute("PRAGMA main.wal_checkpoint(PASSIVE)")
+            _, logged, moved = checkpoint.fetchone()
+            if logged != moved or (not logged and is_noted(self._path)):
+                return
+            if logged:
+                check_whole(self._db, self._path)
+        try:
+            noted = note(self._path)
+        except OSError as error:
+            raise destination_error(self._destination.root, error) from None
+        self._destination.write_state(note_of(self._path), [noted])
+
+    # --- shards -----------------------------------------------------------------------------------
+
+    def fold_shards(self) -> Folded:
+        """Take in what the ledgers of all shards say, and remove them.
+
+        Raises `DestinationBusyError` where a process still works for one.
+        """
+        return shards.fold_all(self._destination, self._db)
+
+    def fold_others(self, shard: Shard) -> None:
+        """Take in what shards of another count have recorded; theirs stay as they are."""
+        shards.fold_others(self._destination, shard, self._db)
+
+    def hand_out(self, shard: Shard) -> int:
+        """Make this shard's own ledger with its share of what is asked for and not mirrored; how
+        many frames that is."""
+        return shards.hand_out_share(self._destination, self._db, shard)
+
     # --- exports ------------------------------------------------------------------------------
 
     def knows(self, sha256: str) -> bool:
@@ -147,6 +188,11 @@ class Ledger(Closing):
         with translated(self._path), transaction(self._db):
             asking.ask_rows(self._db, rows)
 
+    def ask_all(self) -> None:
+        """Ask for every frame of the ledger."""
+        with translated(self._path), transaction(self._db):
+            asking.ask_all(self._db)
+
     def keep_unpurged(self) -> bool:
         """Of what was asked for, leave out what a purge that was cut short was to erase; whether
         there was one."""
@@ -166,6 +212,11 @@ class Ledger(Closing):
         """Of what was asked for, keep the first `limit` frames by row."""
         with translated(self._path), transaction(self._db):
             asking.keep_first(self._db, limit)
+
+    def keep_shard(self, shard: Shard) -> None:
+        """Of what was asked for, keep what this shard holds."""
+        with translated(self._path), transaction(self._db):
+            asking.keep_shard(self._db, shard)
 
     def counts(self) -> FrameCounts:
         """What was asked for, by state."""
@@ -223,11 +274,6 @@ class Ledger(Closing):
         with translated(self._path):
             rows = self._db.execute(_FAILED, (limit,)).fetchall()
         return [Failure(_pending(row), row[5], row[6], row[4]) for row in rows]
-
-    @property
-    def failures_total(self) -> int:
-        """How many frames that were asked for have failed."""
-        return self.counts().failed
 
 
 def _pending(row: tuple[int, str, str, str, int, *tuple[object, ...]]) -> PendingFrame:

@@ -1,5 +1,7 @@
 """The lock of a destination: one run at a time, and who it is.
 
+A run of a shard shares the destination's lock with those of other shards, and has one of its own.
+
 The kernel drops a flock with the process that holds it, so a dead run never blocks. Where flock
 lies (some network file systems), unique names of temporaries keep two runs from harming each other.
 """
@@ -46,8 +48,23 @@ def take_lock(root: Path, state: int) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     lock = os.open(NAME, flags, 0o600, dir_fd=state)
     try:
-        _lock(root, lock)
+        _lock(root, lock, fcntl.LOCK_EX)
         _write(lock)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def share_lock(root: Path, state: int) -> int:
+    """Share the lock in the folder `state` with others who share it; the descriptor.
+
+    Raises `DestinationBusyError` naming who has it alone, and `OSError`.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    lock = os.open(NAME, flags, 0o600, dir_fd=state)
+    try:
+        _lock(root, lock, fcntl.LOCK_SH)
     except BaseException:
         os.close(lock)
         raise
@@ -71,11 +88,11 @@ class LockState:
     died: Holder | None = None
 
 
-def lock_state(root: Path) -> LockState:
-    """What the lock of the destination at `root` says. Nothing is written."""
+def lock_state(root: Path, place: str = STATE) -> LockState:
+    """What the lock in the folder `place` of the destination at `root` says. Nothing is written."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with suppress(OSError):  # what is no lock file, nobody holds
-        lock = os.open(root / STATE / NAME, flags)
+        lock = os.open(root / place / NAME, flags)
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -110,19 +127,32 @@ def no_run_begins(root: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _lock(root: Path, lock: int) -> None:
+def _lock(root: Path, lock: int, kind: int) -> None:
     for attempt in range(_PATIENCE):
         with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
             return
         if attempt < _PATIENCE - 1:
             time.sleep(_PAUSE)
+    if kind == fcntl.LOCK_EX and _is_shared(lock):
+        raise DestinationBusyError(
+            f"Runs of shards hold the destination {str(root)!r}; `mirror status` lists them."
+            " Wait until they have ended, or stop them, and run again."
+        )
     holder = _read(lock)
     raise DestinationBusyError(
         f"Another run holds the destination {str(root)!r}: process {holder.pid or '?'} on"
         f" {holder.host or 'an unknown host'}, since {holder.since or 'just now'}."
         " Wait until it has ended, or stop it, and run again."
     )
+
+
+def _is_shared(lock: int) -> bool:
+    """Whether those who hold it share it."""
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _write(lock: int) -> None:

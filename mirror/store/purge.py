@@ -37,6 +37,7 @@ from mirror.store.layout import STATE
 from mirror.store.opening import open_ledger
 from mirror.store.reader import recorded_frames, recorded_page
 from mirror.store.schema import NAME, transaction
+from mirror.store.shards import refuse_unmerged
 from mirror.store.steps import Step
 from mirror.store.strays import stray_frames
 from mirror.store.summary import REPORT
@@ -81,7 +82,8 @@ class Purge(Closing):
 
     @classmethod
     def open(cls, destination: Destination) -> Purge:
-        """Over a destination that is held and has a ledger."""
+        """Over a destination that is held and has a ledger, with all shards' folded in."""
+        refuse_unmerged(destination.root)
         try:
             db, recovered = open_ledger(destination)
         except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -62,21 +62,21 @@ class LedgerReader(Closing):
         self._path = path
 
     @classmethod
-    def find(cls, root: Path) -> LedgerReader | None:
+    def find(cls, root: Path, place: str = STATE) -> LedgerReader | None:
         """As `open`; None where there is no ledger, or one so damaged that a run makes it anew."""
-        if not is_file(_path(root)):
+        if not is_file(_path(root, place)):
             return None
         with suppress(DamagedLedgerError):
-            return cls.open(root)
+            return cls.open(root, place)
         return None
 
     @classmethod
-    def open(cls, root: Path) -> LedgerReader:
-        """The ledger of the destination at `root`.
+    def open(cls, root: Path, place: str = STATE) -> LedgerReader:
+        """The ledger of the destination at `root`, or that of a shard, in its own `place`.
 
         Raises `DestinationError` where there is none, and `LedgerError`.
         """
-        path = _path(root)
+        path = _path(root, place)
         if not is_file(path):
             raise DestinationError(
                 f"{str(root)!r} holds no ledger: nothing was mirrored there, or the path is wrong."
@@ -123,6 +123,11 @@ class LedgerReader(Closing):
         """Bytes of each mirrored frame of one (workspace, root), by frame id."""
         with translated(self._path):
             return dict(self._db.execute(_SIZES, (root_id, workspace_id)).fetchall())
+
+    def copy(self, target: Path) -> None:
+        """The whole ledger, as of one instant, into the empty file `target`; not durable yet."""
+        with translated(self._path), closing(sqlite3.connect(target)) as copy:
+            self._db.backup(copy)
 
     def mirrored(self) -> Iterator[RecordedFrame]:
         """Every frame recorded as mirrored, by row; where a run may begin meanwhile, use
@@ -219,5 +224,5 @@ def is_file(path: Path) -> bool:
         raise DestinationError(f"{str(path)!r} can't be read: {why(error)}.") from None
 
 
-def _path(root: Path) -> Path:
-    return root.absolute() / STATE / NAME
+def _path(root: Path, place: str) -> Path:
+    return root.absolute() / place / NAME

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 class Step(StrEnum):
     """What has just been done, in the order of a run; FILE_SYNCED to RECORDED are a commit.
-    UNRECORDED to ROWS_ERASED are a purge's, for each page of frames."""
+    UNRECORDED to ROWS_ERASED are a purge's, for each page of frames; the last two a merge's."""
 
     HELD = "held"
     SWEPT = "swept"
@@ -42,6 +42,8 @@ class Step(StrEnum):
     UNRECORDED = "unrecorded"
     FILES_ERASED = "files_erased"
     ROWS_ERASED = "rows_erased"
+    SHARD_FOLDED = "shard_folded"
+    SHARD_REMOVED = "shard_removed"
 
 
 Reached = Callable[[Step], None]

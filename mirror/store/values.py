@@ -126,6 +126,25 @@ class IngestResult:
     purged: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Shard ledgers that were taken in, the frames whose state they changed, and how many of them
+    were damaged: what those recorded is found at the frames' names."""
+
+    shards: int = 0
+    mirrored: int = 0
+    failed: int = 0
+    damaged: int = 0
+
+    def __add__(self, other: Folded) -> Folded:
+        return Folded(
+            self.shards + other.shards,
+            self.mirrored + other.mirrored,
+            self.failed + other.failed,
+            self.damaged + other.damaged,
+        )
+
+
 class FrameState(IntEnum):
     """States of a frame, as the ledger stores them."""
 

@@ -26,6 +26,7 @@ from mirror.store import (
     write_checksums,
 )
 from mirror.sync.pipeline import Pipeline, Surroundings
+from mirror.sync.processes import Processes
 from mirror.sync.report import (
     MOST_FAILURES,
     ExportEntry,
@@ -108,6 +109,8 @@ class HeldRun:
                 self._failures = await disk.commit(ledger.failures, MOST_FAILURES)
             await disk.commit(ledger.check_place)
             await disk.commit(self._keep_checksums, ledger)
+            if not self._stop.requested:
+                await disk.commit(ledger.seal)
         if self._stop.requested and self._totals.failed + self._totals.pending:
             raise InterruptedRunError(
                 f"Interrupted by {self._stop.cause}: {self._totals.pending} frames are pending."
@@ -120,6 +123,10 @@ class HeldRun:
             write_checksums(self._destination, ledger.mirrored())
 
     async def _fetch(self, disk: Disk) -> None:
+        if self._settings.processes > 1:
+            root = self._destination.root
+            await Processes(self._settings, self._events, self._stop, root).run(disk)
+            return
         async with connect(self._settings, self._events.emit) as remote:
             around = Surroundings(
                 self._settings, self._events, self._stop, remote, self._destination, disk

@@ -55,6 +55,8 @@ def ask(ledger: Ledger, exports: Sequence[ExportFile], request: SyncRequest) -> 
         ledger.keep_failed(None if request.retry_failed == "*" else request.retry_failed)
         if request.limit is not None:
             ledger.keep_first(request.limit)
+    if request.shard is not None:
+        ledger.keep_shard(request.shard)
     return entries
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
 from mirror.export import ExportFile, Selection, SequenceFrames, select_frames
@@ -33,44 +33,53 @@ class _Count:
         self._request = request
         self._found = found
         self._purged = purged
-        self._total = self._mirrored = 0
+        self._selected = self._total = self._mirrored = 0
 
     def take(self, groups: Iterable[SequenceFrames]) -> int:
         """Count all of `groups`, up to the limit; how many frames they hold."""
         seen = 0
         for named in groups:
             seen += len(named.frame_ids)
-            group = self._purged.without(named)
-            if self._request.retry_failed is None:
-                self._take(group)
-            else:
-                self._take_failed(group, self._request.retry_failed)
+            self._take(self._purged.without(named))
         return seen
 
     def _take(self, group: SequenceFrames) -> None:
-        limit = self._request.limit
-        ids = group.frame_ids if limit is None else group.frame_ids[: limit - self._total]
+        names = (group.workspace_id, group.root_id)
+        ids = self._own(names, self._select(names, group.frame_ids))
         self._total += len(ids)
         if self._found is None:
             return
         reader, looking = self._found
-        sizes = reader.sizes(group.workspace_id, group.root_id)
-        self._mirrored += sum(
-            looking.there(FrameRef(group.workspace_id, group.root_id, frame), sizes[frame])
-            for frame in ids
-            if frame in sizes
-        )
+        sizes = reader.sizes(*names)
+        recorded = [(0, frame, sizes[frame]) for frame in ids if frame in sizes]
+        self._mirrored += len(recorded) - len(looking.absent(names, recorded))
 
-    def _take_failed(self, group: SequenceFrames, wanted: str) -> None:
-        if self._found is None:
-            return
-        states = self._found[0].states(group.workspace_id, group.root_id)
-        known = (states[frame] for frame in group.frame_ids if frame in states)
-        self._total += sum(
-            state is FrameState.FAILED and wanted in {"*", reason} for state, reason in known
-        )
+    def _select(self, names: tuple[str, str], ids: Sequence[str]) -> Sequence[str]:
+        """Those asked for, up to the limit."""
+        if self._request.retry_failed is not None:
+            ids = self._failed(names, ids, self._request.retry_failed)
         if self._request.limit is not None:
-            self._total = min(self._total, self._request.limit)
+            ids = ids[: self._request.limit - self._selected]
+        self._selected += len(ids)
+        return ids
+
+    def _failed(self, names: tuple[str, str], ids: Sequence[str], wanted: str) -> Sequence[str]:
+        if self._found is None:
+            return ()
+        states = self._found[0].states(*names)
+        failed = {
+            frame
+            for frame, (state, reason) in states.items()
+            if state is FrameState.FAILED and wanted in {"*", reason}
+        }
+        return [frame for frame in ids if frame in failed]
+
+    def _own(self, names: tuple[str, str], ids: Sequence[str]) -> Sequence[str]:
+        """Those of the shard."""
+        shard = self._request.shard
+        if shard is None:
+            return ids
+        return [frame for frame in ids if shard.holds(FrameRef(*names, frame))]
 
     def totals(self) -> FrameTotals:
         """What was counted; what failed before would be tried again, so it is pending."""

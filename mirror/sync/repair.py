@@ -25,10 +25,12 @@ from mirror.store import (
     Piece,
     put_aside,
     recorded_at,
+    refuse_unmerged,
     verify,
     write_checksums,
 )
 from mirror.sync.held import HeldRun
+from mirror.sync.processes import fold_shards
 from mirror.sync.report import ExportEntry, RunReport
 from mirror.sync.saving import Disk
 from mirror.sync.stop import Stop
@@ -61,8 +63,9 @@ class Verified:
 def verify_destination(root: Path, check: Check, events: Events, found: Found) -> Verified:
     """Hold every recorded frame at `root` against its record. Reads only; a run may be going on.
 
-    Raises `DestinationError`.
+    Raises `DestinationError`, also where shards have ledgers of their own.
     """
+    refuse_unmerged(root)
     with LedgerReader.open(root) as reader:
         verified, layout = _expected(reader), Layout(reader.template())
     tell = _Teller(events.emit)
@@ -97,6 +100,7 @@ def write_checksums_at(root: Path, settings: Settings) -> None:
 
     Raises `DestinationError`, and `DestinationBusyError` while a run holds the destination.
     """
+    refuse_unmerged(root)
     with LedgerReader.open(root) as reader:
         layout = Layout(reader.template(), settings.file_mode, settings.dir_mode)
     with Destination.open(root, layout) as destination, LedgerReader.open(root) as reader:
@@ -127,6 +131,7 @@ class _Repair:
             raise LedgerError(
                 f"{disk.ledger.recovered} Run `mirror sync` with the exports first, then repair."
             )
+        await fold_shards(disk, self._events)
         if await disk.commit(disk.ledger.keep_unpurged):  # before anything is forgotten
             self._events.emit(PurgeUnfinished())
         await disk.commit(self._verify, disk.ledger)

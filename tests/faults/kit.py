@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mirror.events import Event, Events
+from mirror.events import Event, Events, Listener
 from mirror.simulator import Behaviour, Dataset, DatasetSpec, Fault, FaultPlan, Simulator
 from mirror.sources import load_settings
 from mirror.store import LedgerReader
@@ -43,6 +43,7 @@ class Site:
     export: Path
     dest: Path
     events: list[Event] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
 
     @property
     def dataset(self) -> Dataset:
@@ -61,7 +62,7 @@ class Site:
         usual = {"exports": (self.export,), "destination": self.dest}
         asked = SyncRequest(**(usual | (request or {})))
         self.events.clear()
-        events = Events(self.events.append)
+        events = Events(self.events.append, *self.listeners)
         return await run_sync(
             asked, load_settings(**(given | QUICK | settings)), events, stop or Stop()
         )

@@ -1,0 +1,60 @@
+"""`mirror merge`: what shards have recorded, into the ledger of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from mirror.cli.shell import Shell, folder
+from mirror.observe.phrases import number
+from mirror.observe.text import printable
+from mirror.sync.merging import merge_shards
+
+
+def merge(
+    shell: Shell,
+    dest: Annotated[
+        Path,
+        typer.Argument(metavar="DEST", parser=folder, help="The folder that the frames are in."),
+    ],
+    write_checksums: Annotated[
+        bool,
+        typer.Option(
+            "--write-checksums", help="Write DEST/.mirror/SHA256SUMS, for sha256sum --check."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fold the ledgers of finished shards into the main one.
+
+    Run it once all runs with --shard have ended; a shard that was interrupted is folded as far as
+    it came, and any later sync goes on from there. Nothing is fetched.
+
+    [bold]Examples[/]
+
+    mirror merge frames
+    """
+    settings = shell.settings(write_checksums=write_checksums or None)
+    folded = merge_shards(dest, settings)
+    if as_json:
+        found = {"destination": str(dest), **asdict(folded)}
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        return
+    named = printable(str(dest))
+    if not (folded.shards or folded.damaged):
+        typer.echo(f"{named}: no shard's ledger is left to merge.")
+        return
+    typer.echo(
+        f"{named}: the ledgers of {number(folded.shards, 'shard')} merged;"
+        f" {number(folded.mirrored, 'frame')} newly recorded as mirrored,"
+        f" {folded.failed:,} as failed."
+    )
+    if folded.damaged:
+        typer.echo(
+            f"{number(folded.damaged, 'ledger')} could not be read; the next sync finds the frames"
+            " by their files."
+        )

@@ -1,0 +1,168 @@
+"""Shards' own ledgers, each in a folder below the destination's state: found, begun, folded in.
+
+A shard's ledger begins as a copy of the whole one, so that all that is refused there is refused
+here, and what is mirrored is known; or, for a process of the run that holds the whole, with its
+share of what is asked for. Its folder is removed only once what it says is durable in the other
+ledger, so a fold that was cut short is done again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from mirror.errors import ConfigurationError, DestinationError, LedgerError
+from mirror.shards import Shard
+from mirror.store.damage import DamagedLedgerError
+from mirror.store.destination import TEMPORARIES, Destination
+from mirror.store.directories import open_folder, split
+from mirror.store.folding import fold, hand_out
+from mirror.store.layout import SHARDS, STATE
+from mirror.store.reader import LedgerReader
+from mirror.store.schema import NAME, make_file, open_database
+from mirror.store.steps import Step
+from mirror.store.trouble import destination_error
+from mirror.store.values import Folded
+
+
+def shards_at(root: Path) -> list[Shard]:
+    """The shards that have a folder of their own at `root`, by count and index."""
+    try:
+        names = os.listdir(root / SHARDS)  # noqa: PTH208 - only names
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise destination_error(root, error) from None
+    found = [shard for name in names if (shard := Shard.named(name))]
+    return sorted(found, key=lambda shard: (shard.count, shard.index))
+
+
+def refuse_unmerged(root: Path) -> None:
+    """Raise `DestinationError` where shards have ledgers of their own at `root`."""
+    found = shards_at(root)
+    if found:
+        raise DestinationError(
+            f"The ledgers of {len(found)} shards at {str(root)!r} are not merged: run"
+            " `mirror merge` once their runs have ended, and then this again."
+        )
+
+
+def place_of(shard: Shard) -> str:
+    """The shard's folder, relative to the root."""
+    return f"{SHARDS}/{shard.name}"
+
+
+def fold_all(destination: Destination, db: sqlite3.Connection) -> Folded:
+    """Fold the ledger of every shard into the whole one, and remove their folders.
+
+    Raises `DestinationError`, and `DestinationBusyError` where a process still works for a shard.
+    """
+    total = Folded()
+    for shard in shards_at(destination.root):
+        total += _take_in(destination, db, shard)
+        _remove(destination, shard)
+        destination.reached(Step.SHARD_REMOVED)
+    return total
+
+
+def fold_others(destination: Destination, shard: Shard, db: sqlite3.Connection) -> None:
+    """Take in what shards of another count have recorded, and leave their folders as they are."""
+    for other in shards_at(destination.root):
+        if other.count != shard.count:
+            _take_in(destination, db, other)
+
+
+def hand_out_share(destination: Destination, db: sqlite3.Connection, shard: Shard) -> int:
+    """Make a shard's ledger with its share of what is asked for; how many frames that is."""
+    with Destination.open_part(
+        destination.root, destination.layout, shard, destination.reached
+    ) as part:
+        path = part.state / NAME
+        make_file(path, part.layout.file_mode)
+        open_database(path, part.layout.template).close()
+        frames = hand_out(db, shard, path)
+        os.fsync(part.state_fd)
+    return frames
+
+
+def copy_whole(shard: Destination) -> None:
+    """Begin a shard's ledger as a copy of the whole one; nothing is done where it has begun, or
+    where there is none that can be read."""
+    path = shard.state / NAME
+    with suppress(DamagedLedgerError):
+        reader = None if path.exists() else LedgerReader.find(shard.root)
+        if reader is None:
+            return
+        name = shard.temporary()
+        with reader:
+            os.close(shard.create(name))
+            reader.copy(shard.state / TEMPORARIES / name)
+        _sync(name, shard.temporaries_fd)
+        os.rename(name, NAME, src_dir_fd=shard.temporaries_fd, dst_dir_fd=shard.state_fd)
+        os.fsync(shard.state_fd)
+
+
+def refuse_other_exports(root: Path, shard: Shard, asked: Iterable[str]) -> None:
+    """Raise `ConfigurationError` where the ledger of a shard of this count names an export that is
+    neither among those `asked` for (SHA-256, hex) nor in the whole ledger."""
+    known = known_exports(root, STATE).union(asked)
+    for other in shards_at(root):
+        if other.count == shard.count and not known_exports(root, place_of(other)) <= known:
+            raise ConfigurationError(
+                f"The ledger of shard {other} at {str(root)!r} is of another export: run"
+                " `mirror merge` first, or choose another destination."
+            )
+
+
+def known_exports(root: Path, place: str) -> frozenset[str]:
+    """The SHA-256 (hex) of every export that the ledger in `place` holds; none where there is no
+    ledger, or none that can be read. Writes nothing."""
+    with suppress(LedgerError):
+        reader = LedgerReader.find(root, place)
+        if reader is not None:
+            with reader:
+                return reader.known_exports()
+    return frozenset()
+
+
+def _take_in(destination: Destination, db: sqlite3.Connection, shard: Shard) -> Folded:
+    with Destination.open_part(
+        destination.root, destination.layout, shard, destination.reached
+    ) as part:
+        path = part.state / NAME
+        if not path.exists():
+            return Folded()
+        try:
+            open_database(path, part.layout.template).close()  # whole, and without a log
+        except DamagedLedgerError:  # its frames are at their names, and adopted from there
+            return Folded(damaged=1)
+        folded = fold(db, path)
+    destination.reached(Step.SHARD_FOLDED)
+    return folded
+
+
+def _remove(destination: Destination, shard: Shard) -> None:
+    try:
+        folder = open_folder(split(SHARDS)[1], destination.state_fd, None)
+        try:
+            shutil.rmtree(shard.name, dir_fd=folder)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        with suppress(OSError):  # there are others
+            os.rmdir(split(SHARDS)[1], dir_fd=destination.state_fd)
+        os.fsync(destination.state_fd)
+    except OSError as error:
+        raise destination_error(destination.root, error) from None
+
+
+def _sync(name: str, folder: int) -> None:
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
