@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +22,11 @@ from mirror.store import (
     LedgerReader,
     LedgerSummary,
     LockState,
+    ShardState,
     audit_of,
     last_run,
     lock_state,
+    shards_of,
     unfinished,
 )
 
@@ -52,23 +54,31 @@ def status(
 
     mirror status frames --failures | cut -f 3,4
     """
-    with LedgerReader.open(dest) as reader:
-        summary = reader.summary()
-        if failures and not as_json:
-            _print_failures(reader.failures())
-            raise typer.Exit(int(ExitCode.PARTIAL if summary.frames.failed else 0))
-        failed = [_failure(each) for each in reader.failures()] if failures else None
+    shards = shards_of(dest)
+    summary = LedgerSummary.nothing()
+    failed: list[dict[str, Any]] | None = [] if failures else None
+    # shards may have begun, and nothing be merged yet
+    if reader := LedgerReader.find(dest) if shards else LedgerReader.open(dest):
+        with reader:
+            summary = reader.summary()
+            if failures and not as_json:
+                _print_failures(reader.failures())
+                raise typer.Exit(int(ExitCode.PARTIAL if summary.frames.failed else 0))
+            failed = [_failure(each) for each in reader.failures()] if failures else None
     lock, last = lock_state(dest), last_run(dest)
     if as_json:
-        typer.echo(msgspec.json.format(_as_json(dest, summary, lock, last, failed), indent=2))
+        found = _as_json(dest, summary, lock, last, failed) | {
+            "shards": [_shard_as_json(each) for each in shards]
+        }
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
     else:
         for line in _headlines(dest, summary, lock, last):
             typer.echo(line)
         if lock.holder is None and unfinished(audit_of(dest)) is not None:
             typer.echo(f"A purge was cut short: `mirror purge {printable(str(dest))}` finishes it.")
         typer.echo()
-        print_sections(_sections(summary))
-    if summary.frames.failed:
+        print_sections((*_shard_section(shards), *_sections(summary)))
+    if summary.frames.failed or any(each.failed for each in shards):
         raise typer.Exit(int(ExitCode.PARTIAL))
 
 
@@ -94,7 +104,7 @@ def _as_json(
     lock: LockState,
     last: LastRun | None,
     failed: list[dict[str, Any]] | None,
-) -> bytes:
+) -> dict[str, Any]:
     found: dict[str, Any] = {
         "destination": str(dest),
         "frames": asdict(summary.frames),
@@ -116,7 +126,7 @@ def _as_json(
     }
     if failed is not None:
         found["failed_frames"] = failed
-    return msgspec.json.encode(found)
+    return found
 
 
 def _headlines(
@@ -143,6 +153,36 @@ def _named(holder: Holder) -> str:
         f"process {holder.pid or '?'} on {printable(holder.host) or 'an unknown host'},"
         f" since {printable(holder.since)}"
     )
+
+
+def _shard_as_json(state: ShardState) -> dict[str, Any]:
+    return {
+        "index": state.shard.index,
+        "count": state.shard.count,
+        "mirrored": state.mirrored,
+        "failed": state.failed,
+        "running": state.lock.holder is not None,
+        "run": state.lock.holder and asdict(state.lock.holder),
+        "died": state.lock.died and asdict(state.lock.died),
+    }
+
+
+def _shard_section(shards: Sequence[ShardState]) -> Iterator[Section]:
+    if shards:
+        yield Section(
+            ("shard", "mirrored", "failed", "run"),
+            [
+                (str(each.shard), f"{each.mirrored:,}", f"{each.failed:,}", _doing(each.lock))
+                for each in shards
+            ],
+            "not merged yet: once their runs have ended, `mirror merge` or the next sync does that",
+        )
+
+
+def _doing(lock: LockState) -> str:
+    if lock.holder is not None:
+        return _named(lock.holder)
+    return "did not end by itself" if lock.died is not None else "ended"
 
 
 def _sections(summary: LedgerSummary) -> Iterator[Section]:

@@ -12,12 +12,14 @@ from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.purge import Purge
 from mirror.store.reader import LedgerReader, recorded_at
 from mirror.store.shards import (
+    ShardState,
     copy_whole,
     known_exports,
     place_of,
     refuse_other_exports,
     refuse_unmerged,
     shards_at,
+    shards_of,
 )
 from mirror.store.steps import Reached, Step
 from mirror.store.stream import StreamTarget, open_stream
@@ -98,6 +100,7 @@ __all__ = [
     "RecordedFrame",
     "Refused",
     "SequenceSummary",
+    "ShardState",
     "Step",
     "StreamTarget",
     "StreamedBody",
@@ -121,6 +124,7 @@ __all__ = [
     "refuse_other_exports",
     "refuse_unmerged",
     "shards_at",
+    "shards_of",
     "unfinished",
     "verify",
     "write_checksums",

@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.errors import ConfigurationError, DestinationError, LedgerError
@@ -22,6 +23,7 @@ from mirror.store.destination import TEMPORARIES, Destination
 from mirror.store.directories import open_folder, split
 from mirror.store.folding import fold, hand_out
 from mirror.store.layout import SHARDS, STATE
+from mirror.store.lock import LockState, lock_state
 from mirror.store.reader import LedgerReader
 from mirror.store.schema import NAME, make_file, open_database
 from mirror.store.steps import Step
@@ -39,6 +41,33 @@ def shards_at(root: Path) -> list[Shard]:
         raise destination_error(root, error) from None
     found = [shard for name in names if (shard := Shard.named(name))]
     return sorted(found, key=lambda shard: (shard.count, shard.index))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardState:
+    """A shard with a ledger of its own: frames of it that are recorded there, and who runs it."""
+
+    shard: Shard
+    mirrored: int
+    failed: int
+    lock: LockState
+
+
+def shards_of(root: Path) -> list[ShardState]:
+    """How far each shard at `root` is. Reads only; they may be running. Raises `LedgerError`.
+
+    Takes a look at every row of their ledgers, which may hold frames of other shards as well.
+    """
+    return [_state(root, shard) for shard in shards_at(root)]
+
+
+def _state(root: Path, shard: Shard) -> ShardState:
+    mirrored = failed = 0
+    reader = LedgerReader.find(root, place_of(shard))
+    if reader is not None:
+        with reader:
+            mirrored, failed = reader.count_shard(shard)
+    return ShardState(shard, mirrored, failed, lock_state(root, place_of(shard)))
 
 
 def refuse_unmerged(root: Path) -> None:

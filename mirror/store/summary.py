@@ -68,6 +68,11 @@ class LedgerSummary:
     failures: dict[str, int]
     exports: list[IngestedExport]
 
+    @classmethod
+    def nothing(cls) -> LedgerSummary:
+        """What there is to say before there is a ledger."""
+        return cls(FrameCounts(0, 0, 0, 0), 0, [], {}, [])
+
 
 def summarize(db: sqlite3.Connection) -> LedgerSummary:
     """Everything counted; inside the caller's read transaction."""
