@@ -60,8 +60,8 @@ mutation: .venv-mutation/.installed ## change the code, see the tests go red (ho
 	@.venv-$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-bench: $(STAMP) ## measure against what a user would run instead
-	@benchmarks/run
+bench: $(STAMP) .venv-bench/.installed ## measure against what a user would run instead; about two hours
+	@benchmarks/run $(BENCH)
 
 sbom: ## the bill of materials of the lock, CycloneDX JSON, in build/
 	@mkdir -p build
@@ -72,4 +72,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	requirements/lock
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .venv-fuzz .venv-mutation .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	rm -rf $(VENV) .venv-bench .venv-fuzz .venv-mutation .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

@@ -15,9 +15,11 @@ from pathlib import Path
 from benchmarks.blocks import GUIDE_SHARE
 from benchmarks.frames import frames_of
 from benchmarks.nginx import Server
+from mirror.settings import Settings
 
 OWN_BIN = Path(sys.executable).parent
 PEER_PYTHON = Path(".venv-bench/bin/python").absolute()
+IN_FLIGHT: int = Settings.model_fields["concurrency"].default
 PEERS = Path(__file__).parent / "peers"
 
 
@@ -54,8 +56,9 @@ class Contestant:
     needs: str | None = None
 
 
-def environment(server: Server) -> dict[str, str]:
+def environment(scene: Scene) -> dict[str, str]:
     """Of every command: nobody's settings and proxies, the account, the authority."""
+    server = scene.server
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -65,6 +68,7 @@ def environment(server: Server) -> dict[str, str]:
         "SAVANT_DOMAIN": server.domain,
         "SAVANT_USERNAME": "u",
         "SAVANT_PASSWORD": "p",
+        "TMPDIR": str(scene.root / "tmp"),  # img2dataset leaves some there
         "NO_ALBUMENTATIONS_UPDATE": "1",  # img2dataset would ask the network
     }
     if server.ca:

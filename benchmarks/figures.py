@@ -65,8 +65,8 @@ class Spread:
 class Comparison:
     """One peer in one block: `rounds` hold a run of it, and of each variant of ours, by name.
 
-    `problem`: why there are no rounds, or fewer than were wanted. `ceiling`: requests a second by
-    hop, for the one peer that only asks.
+    `in_flight`: the most frames that ours has under way. `ceiling`: requests a second by hop, for
+    the one peer that only asks. `problem`: why there are no rounds, or fewer than were wanted.
     """
 
     block: str
@@ -74,6 +74,7 @@ class Comparison:
     variants: list[str]
     rounds: list[dict[str, Run]] = field(default_factory=list)
     ceiling: dict[str, float] = field(default_factory=dict)
+    in_flight: int = 0
     problem: str | None = None
     when: str = ""
     machine: dict[str, str] = field(default_factory=dict)

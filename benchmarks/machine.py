@@ -48,8 +48,8 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    changed = _said(("git", "status", "--porcelain", "--", "mirror"))
-    return _said(("git", "rev-parse", "--short", "HEAD")) + (" and changes" if changed else "")
+    described = _said(("git", "describe", "--always", "--dirty"))
+    return "no checkout" if described.startswith("fatal") else described
 
 
 def _version(name: str, command: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -119,5 +120,7 @@ def _end(pid: int) -> None:
 
 
 def _last_words(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return " / ".join(lines[-3:])[-500:] or "it said nothing"
+    """The end of what it said, without the folders of this machine."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    said = " / ".join([line for line in lines if line][-3:])[-500:]
+    return re.sub(r"(?<![\w:/])/[\w.@+-]+/[^\s'\"]*/", "…/", said) or "it said nothing"

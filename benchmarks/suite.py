@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import disk, machine
+from benchmarks import contestants, disk, machine
 from benchmarks.blocks import BLOCKS, BY_NAME, Block
 from benchmarks.ceiling import ceiling
 from benchmarks.contestants import (
@@ -119,7 +119,9 @@ def _run_block(block: Block, wanted: Wanted) -> list[Comparison]:
         with serve(root, tls=block.tls, delay=block.delay) as server:
             scene = Scene(root, server)
             for peer in peers:
-                comparison = Comparison(block.name, peer.name, wanted.variants)
+                comparison = Comparison(
+                    block.name, peer.name, wanted.variants, in_flight=contestants.IN_FLIGHT
+                )
                 try:
                     _fill(comparison, peer, scene, scene_of, wanted)
                 except (RunFailedError, IncompleteError, disk.NoRoomError) as error:
@@ -136,6 +138,7 @@ class _Stage:
 
     def __init__(self, root: Path, block: Block, peers: list[Contestant]) -> None:
         self.block = block
+        (root / "tmp").mkdir()
         write_pool(root / "pool", block.frame_bytes)
         self._expected = {}
         for share in {1, *(peer.share for peer in peers)}:
@@ -163,8 +166,8 @@ def _fill(
         comparison.machine = machine.describe("none")
         _tell(f"{comparison.block} · wrk: {comparison.ceiling}")
         return
-    contestants = [*(VARIANTS[name] for name in wanted.variants), peer]
-    frames = sum(stage.frames(each.share) for each in contestants)
+    running = [*(VARIANTS[name] for name in wanted.variants), peer]
+    frames = sum(stage.frames(each.share) for each in running)
     size = frames * (stage.block.frame_bytes + 8192) * (wanted.pairs + 1)
     fresh, base = _place(wanted, scene)
     with fresh(base, size) as place:
@@ -172,7 +175,7 @@ def _fill(
         for number in range(wanted.pairs + 1):
             found = {
                 each.name: _once(each, scene, stage, place / f"{number}-{each.name}")
-                for each in contestants
+                for each in running
             }
             if number:
                 comparison.rounds.append(found)
@@ -204,7 +207,7 @@ def _once(contestant: Contestant, scene: Scene, stage: _Stage, dest: Path) -> Ru
     os.sync()  # what another left to be written is not written in this one's time
     command = contestant.command(scene, dest)
     log = scene.root / f"{contestant.name}.log"
-    taken = run(command, environment(scene.server), log, scene.server)
+    taken = run(command, environment(scene), log, scene.server)
     warming = dest.name.startswith("0-")
     try:
         steady = stage.expected(contestant.share).check(dest, whole=warming)
