@@ -188,7 +188,7 @@ def test_failed_frames_are_tried_again_and_can_be_asked_for_alone(one: Store) ->
     assert one.ledger.counts() == FrameCounts(4, 1, 2, 1)
     assert ids(one.ledger.pending(0, 9)) == ["b", "c", "d"]
     assert one.ledger.pending(0, 9)[0].attempts == 2
-    assert one.ledger.failures_total == 2
+    assert one.ledger.counts().failed == 2
     assert ids(failure.frame for failure in one.ledger.failures(1)) == ["b"]
     one.ledger.keep_failed(None)
     assert ids(one.ledger.pending(0, 9)) == ["b", "c"]
@@ -222,7 +222,7 @@ def test_failures_of_frames_not_asked_for_are_not_reported(one: Store) -> None:
     fail(one, frame)
     one.ask(group("b"), sha256=OTHER)
     assert one.ledger.failures(9) == []
-    assert one.ledger.failures_total == 0
+    assert one.ledger.counts().failed == 0
 
 
 # --- files that are gone --------------------------------------------------------------------------

@@ -576,7 +576,7 @@ async def test_a_ledger_that_only_a_run_can_open_is_opened_by_it(
     """A hot journal or a log without its index can't be read by one who may not write."""
     assert (await Run(FakeRemote()).sync(monkeypatch, export, dest)).exit_code == 0
 
-    def refuse(_: Path) -> None:
+    def refuse(*_: object) -> None:
         raise LedgerError("It can't be used (SQLITE_CANTOPEN).")
 
     monkeypatch.setattr(LedgerReader, "find", refuse)
