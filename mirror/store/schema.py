@@ -1,7 +1,8 @@
 """The ledger's tables, and a connection to them. Documented in `docs/ledger.md`.
 
 Invariants: what is committed is durable (WAL, `synchronous=FULL`); an ingest or a commit is one
-transaction; a ledger is used only when its tables are ours to the letter and its content is whole.
+transaction; a ledger is used only when its tables are ours to the letter and its content is whole,
+which is checked here, or was when it was sealed (`seal.py`).
 No URL, no token. What SQLite's errors mean is in `damage.py`.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from mirror.errors import ConfigurationError, LedgerError
 from mirror.store.damage import damaged, translated_opening
+from mirror.store.seal import is_sealed
 
 NAME = "ledger.sqlite3"
 VERSION = 1
@@ -80,6 +82,7 @@ def open_database(path: Path, template: str) -> sqlite3.Connection:
     `ConfigurationError` where the frames are laid out by another template.
     """
     with translated_opening(path):
+        sealed = is_sealed(path)  # before a connection could change anything
         # one thread at a time uses it, and that thread is not always the one that opened it
         db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         try:
@@ -88,7 +91,11 @@ def open_database(path: Path, template: str) -> sqlite3.Connection:
             db.execute("PRAGMA cache_size = -16384")
             db.execute("PRAGMA journal_size_limit = 67108864")
             db.execute("PRAGMA secure_delete = ON")  # an erased frame leaves no trace of its ids
-            _prepare(db, path, template)
+            _make_if_new(db, template)
+            check_tables(db, path)
+            if not sealed:
+                check_whole(db, path)
+            _check_texts(db, path, template)
         except BaseException:
             db.close()
             raise
@@ -109,14 +116,23 @@ def _fill(db: sqlite3.Connection, template: str) -> None:
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _prepare(db: sqlite3.Connection, path: Path, template: str) -> None:
+def _make_if_new(db: sqlite3.Connection, template: str) -> None:
     if _is_new(db):
         with transaction(db):
             if _is_new(db):  # where locks lie, another run may have been quicker
                 _fill(db, template)
-    check_tables(db, path)
+
+
+def check_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Every page, row and index: about a second for each million frames.
+
+    Raises `DamagedLedgerError`, and as SQLite does.
+    """
     if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
         raise damaged(path)
+
+
+def _check_texts(db: sqlite3.Connection, path: Path, template: str) -> None:
     for _ in db.execute(_TEXTS):
         pass
     db.execute("DELETE FROM about WHERE 0")  # a broken header can make it read-only
