@@ -61,8 +61,7 @@ class Source:
 
     def escapes_letters(self) -> bool:
         """Whether letters are written as escapes, which no writer does: they may spell a key."""
-        escape = self._map.find(b"\\u00") >= 0  # much faster than the pattern
-        return escape and _ESCAPED_LETTER.search(self._map) is not None
+        return _ESCAPED_LETTER.search(self._map) is not None
 
     def digest(self) -> str:
         """SHA-256 of the whole file, in hex. Blocks for its length; other threads go on.

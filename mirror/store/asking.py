@@ -13,9 +13,12 @@ from mirror.export import SequenceFrames
 from mirror.shards import Shard
 from mirror.store.audit import PurgeTarget
 from mirror.store.folding import ask_for_shards
-from mirror.store.values import FrameCounts, FrameState
+from mirror.store.values import FrameCounts
 
 _EXPORT = """
+INSERT OR IGNORE INTO run.asked SELECT frame FROM export_frames WHERE export = ? ORDER BY frame
+"""
+_FIRST = """
 INSERT INTO run.asked SELECT frame FROM export_frames WHERE export = ?
 AND frame NOT IN run.asked ORDER BY frame LIMIT ?
 """
@@ -39,8 +42,10 @@ DELETE FROM run.asked WHERE row IN (SELECT a.row FROM run.asked a
 CROSS JOIN frames f ON f.id = a.row CROSS JOIN sequences s ON s.id = f.sequence
 WHERE shard_of(s.workspace_id, s.root_id, f.frame_id) <> ?)
 """
+# sums need no sorting, as groups do
 _COUNTS = """
-SELECT f.state, COUNT(*) FROM run.asked a CROSS JOIN frames f ON f.id = a.row GROUP BY f.state
+SELECT COUNT(*), TOTAL(f.state = 1), TOTAL(f.state = 2)
+FROM run.asked a CROSS JOIN frames f ON f.id = a.row
 """
 
 
@@ -51,8 +56,10 @@ def ask_exports(db: sqlite3.Connection, sha256s: Sequence[str], limit: int | Non
         found = db.execute("SELECT id FROM exports WHERE sha256 = ?", (sha256,)).fetchone()
         if found is None:
             raise LedgerError(f"The ledger does not know the export {sha256}.")
-        added = db.execute(_EXPORT, (found[0], left)).rowcount
-        left -= added if limit is not None else 0
+        if limit is None:
+            db.execute(_EXPORT, found)
+        else:
+            left -= db.execute(_FIRST, (found[0], left)).rowcount
 
 
 def ask_frames(db: sqlite3.Connection, groups: Iterable[SequenceFrames], limit: int | None) -> None:
@@ -114,9 +121,7 @@ def keep_shard(db: sqlite3.Connection, shard: Shard) -> None:
 
 def counts(db: sqlite3.Connection) -> FrameCounts:
     """See `Ledger.counts`."""
-    found: dict[int, int] = dict(db.execute(_COUNTS).fetchall())
-    total = sum(found.values())
-    mirrored, failed = found.get(FrameState.MIRRORED, 0), found.get(FrameState.FAILED, 0)
+    total, mirrored, failed = map(int, db.execute(_COUNTS).fetchone())
     return FrameCounts(total, mirrored, failed, total - mirrored - failed)
 
 

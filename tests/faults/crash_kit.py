@@ -160,7 +160,8 @@ class Scene:
         names = {path.name for path in state.iterdir()}
         aside = {name for name in names if name == "set-aside" and self.foreign}
         damaged = {name for name in names if self.damaged and name.startswith("ledger.damaged-")}
-        assert names - aside - damaged == {"ledger.sqlite3", "lock", "report.json", "tmp"}
+        ours = {"ledger.sqlite3", "ledger.sha256", "lock", "report.json", "tmp"}
+        assert names - aside - damaged == ours
         assert not list((state / "tmp").iterdir())
 
 

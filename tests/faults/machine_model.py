@@ -23,7 +23,14 @@ from tests.faults.machine_kit import (
     mirrored,
 )
 
-STATE_NAMES = {"ledger.sqlite3", "lock", "report.json", "SHA256SUMS", "audit.jsonl"}
+STATE_NAMES = {
+    "ledger.sqlite3",
+    "ledger.sha256",
+    "lock",
+    "report.json",
+    "SHA256SUMS",
+    "audit.jsonl",
+}
 """Files of `.mirror` that may be there at any time; more is there while a run goes on."""
 Target = tuple[frozenset[tuple[str, str]], frozenset[FrameRef]]
 """Sequences and frames that a purge is to erase."""
