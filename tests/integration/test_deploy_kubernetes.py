@@ -46,14 +46,25 @@ def _run(*command: str, given: str | None = None) -> str:
     return done.stdout
 
 
-def pod(overlay: str) -> dict[str, Any]:
-    name = {"job": "Job/mirror-sync", "watch": "Deployment/mirror-watch"}[overlay]
+WORK = {
+    "job": ("job", "Job/mirror-sync"),
+    "watch": ("watch", "Deployment/mirror-watch"),
+    "shards": ("shards", "Job/mirror-shards"),
+    "merge": ("shards", "Job/mirror-merge"),
+}
+"""What runs: its overlay, and its object there."""
+SYNCING = ["job", "watch", "shards"]
+RESUMABLE = {ExitCode.UNAVAILABLE, ExitCode.DESTINATION, ExitCode.INTERRUPTED}
+
+
+def pod(work: str) -> dict[str, Any]:
+    overlay, name = WORK[work]
     spec: dict[str, Any] = built(overlay)[name]["spec"]["template"]["spec"]
     return spec
 
 
-def container(overlay: str) -> dict[str, Any]:
-    (only,) = pod(overlay)["containers"]
+def container(work: str) -> dict[str, Any]:
+    (only,) = pod(work)["containers"]
     return dict(only)
 
 
@@ -65,13 +76,65 @@ def test_no_job_is_tried_again_where_that_can_t_help() -> None:
     assert final["onExitCodes"]["operator"] == "In"
     assert disrupted["action"] == "Ignore"
     assert disrupted["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
-    resumable = {ExitCode.UNAVAILABLE, ExitCode.DESTINATION, ExitCode.INTERRUPTED}
-    assert set(final["onExitCodes"]["values"]) == set(ExitCode) - resumable - {ExitCode.COMPLETE}
+    assert set(final["onExitCodes"]["values"]) == set(ExitCode) - RESUMABLE - {ExitCode.COMPLETE}
     assert job["backoffLimit"] >= 3
     assert pod("job")["restartPolicy"] == "Never"
 
 
-@pytest.mark.parametrize("overlay", ["job", "watch"])
+def test_a_shard_that_can_t_be_helped_ends_the_others_only_where_they_can_t_either() -> None:
+    job = built("shards")["Job/mirror-shards"]["spec"]
+    one, all_of_them, disrupted = job["podFailurePolicy"]["rules"]
+    assert (one["action"], all_of_them["action"]) == ("FailIndex", "FailJob")
+    own, shared = ({*rule["onExitCodes"]["values"]} for rule in (one, all_of_them))
+    assert own == {ExitCode.PARTIAL, ExitCode.INTERNAL}
+    assert own | shared == set(ExitCode) - RESUMABLE - {ExitCode.COMPLETE}
+    assert disrupted["action"] == "Ignore"
+    assert job["backoffLimitPerIndex"] >= 3
+    assert pod("shards")["restartPolicy"] == "Never"
+
+
+def test_there_is_a_pod_for_each_shard() -> None:
+    job = built("shards")["Job/mirror-shards"]["spec"]
+    assert job["completionMode"] == "Indexed"
+    assert f"--shards={job['completions']}" in container("shards")["args"]
+    assert 1 < job["parallelism"] <= job["completions"]
+    assert "processes" not in (OVERLAYS / "base" / "config.toml").read_text()
+
+
+def test_the_shards_together_ask_for_no_more_than_one_run_would() -> None:
+    job = built("shards")["Job/mirror-shards"]["spec"]
+    (each,) = (v for v in container("shards")["env"] if v["name"] == "MIRROR_CONCURRENCY")
+    settings = load_settings(OVERLAYS / "base" / "config.toml")
+    assert int(each["value"]) * job["parallelism"] <= settings.concurrency
+
+
+def test_the_pod_of_a_shard_is_that_of_the_job() -> None:
+    """But for what it is told: what keeps the one safe keeps the other."""
+    different = {"args": None, "env": None}
+    assert container("shards") | different == container("job") | different
+    assert pod("shards") | {"containers": None} == pod("job") | {"containers": None}
+
+
+def test_shards_are_merged_once_they_have_ended() -> None:
+    merge = built("shards")["Job/mirror-merge"]["spec"]
+    assert merge["suspend"] is True
+    (final, _), args = merge["podFailurePolicy"]["rules"], container("merge")["args"]
+    codes = set(ExitCode) - {ExitCode.COMPLETE, ExitCode.DESTINATION, ExitCode.INTERRUPTED}
+    assert set(final["onExitCodes"]["values"]) == codes
+    assert [args[0], f"--dest={args[1]}"] == ["merge", container("shards")["args"][2]]
+    mounts = container("merge")["volumeMounts"]
+    assert all(mount in container("shards")["volumeMounts"] for mount in mounts)
+    assert {mount["name"] for mount in mounts} == {"frames", "config"}
+    assert "env" not in container("merge")
+
+
+def test_every_pod_of_a_shard_mounts_the_volumes() -> None:
+    for name in ("mirror-frames", "mirror-exports"):
+        claim = built("shards")[f"PersistentVolumeClaim/{name}"]["spec"]
+        assert claim["accessModes"] == ["ReadWriteMany"]
+
+
+@pytest.mark.parametrize("overlay", WORK)
 def test_attack_23_the_pod_may_do_nothing_it_needs_not(overlay: str) -> None:
     spec, own = pod(overlay), container(overlay)["securityContext"]
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -87,7 +150,7 @@ def test_attack_23_the_pod_may_do_nothing_it_needs_not(overlay: str) -> None:
     assert set(container(overlay)["resources"]["limits"]) >= {"cpu", "memory"}
 
 
-@pytest.mark.parametrize("overlay", ["job", "watch"])
+@pytest.mark.parametrize("overlay", SYNCING)
 def test_attack_22_secrets_come_from_a_secret_and_the_password_as_a_file(overlay: str) -> None:
     known = {environment_name(name) for name in Settings.model_fields}
     for variable in container(overlay)["env"]:
@@ -98,7 +161,7 @@ def test_attack_22_secrets_come_from_a_secret_and_the_password_as_a_file(overlay
     assert not any(kind.startswith("Secret/") for kind in built(overlay))
 
 
-@pytest.mark.parametrize("overlay", ["job", "watch"])
+@pytest.mark.parametrize("overlay", SYNCING)
 def test_what_the_command_names_is_mounted(overlay: str) -> None:
     mounts = {mount["mountPath"]: mount["name"] for mount in container(overlay)["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod(overlay)["volumes"]}
@@ -116,7 +179,7 @@ def test_what_the_command_names_is_mounted(overlay: str) -> None:
     assert f"ConfigMap/{volumes['config']['configMap']['name']}" in built(overlay)
 
 
-@pytest.mark.parametrize("overlay", ["job", "watch"])
+@pytest.mark.parametrize("overlay", WORK)
 def test_fault_53_the_pod_has_longer_to_stop_than_the_run(overlay: str) -> None:
     settings = load_settings(OVERLAYS / "base" / "config.toml")
     assert pod(overlay)["terminationGracePeriodSeconds"] > settings.grace_period
