@@ -30,7 +30,7 @@ class Host:
     ) -> None:
         self.hop = hop
         self.breaker = Breaker(settings.outage_patience, settings.retry_after_cap)
-        self.gate = Gate(AdaptiveLimit(settings.concurrency), self._moved)
+        self.gate = Gate(AdaptiveLimit(settings.concurrency), self._moved, clock)
         self._retry_after_cap = settings.retry_after_cap
         self._events = events
         self._clock = clock
@@ -44,7 +44,7 @@ class Host:
     ) -> T:
         """`call` within the limit. Raises what it raises, or `PostponedError` during an outage."""
         work.hop = self.hop
-        epoch = await self.gate.enter()
+        turn = await self.gate.enter()
         overload = answered = False
         try:
             if self.breaker.open and not work.probe:
@@ -60,7 +60,7 @@ class Host:
             self._answered()
             return result
         finally:
-            self.gate.leave(epoch, overload=overload, answered=answered)
+            self.gate.leave(turn, overload=overload, answered=answered)
 
     def trip(self, error: FrameError) -> None:
         """Even a lone frame shows that nobody answers: pause."""

@@ -1,4 +1,4 @@
-"""The edges of limits, byte budgets and outages."""
+"""The edges of byte budgets and outages."""
 
 from __future__ import annotations
 
@@ -8,59 +8,7 @@ import math
 import pytest
 
 from mirror.sync.budget import ByteBudget, RateLimit
-from mirror.sync.limits import AdaptiveLimit, Gate
 from mirror.sync.outage import THRESHOLD, Breaker
-
-
-def test_half_of_the_limit_in_use_is_enough_to_grow() -> None:
-    limit = AdaptiveLimit(64, start=16)
-    limit.succeeded(in_flight=7)
-    assert limit.value == 16
-    limit.succeeded(in_flight=8)
-    assert limit.value == 17
-
-
-def test_after_the_first_refusal_a_success_adds_its_share_of_one() -> None:
-    limit = AdaptiveLimit(64, start=10)
-    limit.overloaded(limit.epoch)
-    assert limit.value == 7
-    for _ in range(7):
-        assert limit.value == 7
-        limit.succeeded(7)
-    limit.succeeded(7)
-    assert limit.value == 8
-
-
-def test_each_refusal_begins_a_new_epoch() -> None:
-    limit = AdaptiveLimit(64)
-    epochs = [limit.epoch]
-    for _ in range(3):
-        limit.overloaded(limit.epoch)
-        epochs.append(limit.epoch)
-    assert len(set(epochs)) == 4
-    before = limit.value
-    for old in epochs[:-1]:
-        limit.overloaded(old)
-    assert limit.value == before
-
-
-async def test_a_gate_that_is_cancelled_in_line_lets_the_next_in() -> None:
-    gate = Gate(AdaptiveLimit(1, start=1), lambda _: None)
-    epoch = await gate.enter()
-    line = [asyncio.create_task(gate.enter()) for _ in range(2)]
-    await asyncio.sleep(0)
-    line[0].cancel()
-    gate.leave(epoch, overload=False, answered=False)
-    await asyncio.wait_for(line[1], 5)
-    assert gate.in_flight == 1
-
-
-async def test_a_gate_tells_nothing_where_its_limit_stays() -> None:
-    told: list[int] = []
-    gate = Gate(AdaptiveLimit(16), told.append)
-    for answered in (True, False):
-        gate.leave(await gate.enter(), overload=False, answered=answered)
-    assert told == []
 
 
 async def test_what_a_waiter_was_granted_is_not_free_for_others() -> None:
