@@ -28,7 +28,7 @@ LISTED = 100_000
 NO_FILE = -1
 _PAGE = """
 SELECT f.id, f.sequence, f.frame_id, f.size FROM run.asked a
-CROSS JOIN frames f ON f.id = a.row WHERE a.row > ? AND f.state = 1 ORDER BY a.row LIMIT 4096
+CROSS JOIN frames f ON f.id = a.row WHERE a.row > ? AND f.state = 1 ORDER BY a.row LIMIT 1024
 """
 _NAMES = "SELECT workspace_id, root_id FROM sequences WHERE id = ?"
 _MARK = "\x01"

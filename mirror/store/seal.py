@@ -33,10 +33,10 @@ def is_sealed(ledger: Path) -> bool:
 
 
 def is_noted(ledger: Path) -> bool:
-    """Whether the note is younger than the last change of `ledger`."""
+    """Whether the note was written after the last change of `ledger`."""
     with suppress(OSError):
         noted = ledger.with_name(note_of(ledger)).lstat().st_mtime_ns
-        return noted > ledger.stat().st_mtime_ns
+        return noted >= ledger.stat().st_mtime_ns  # one tick of the clock may be both
     return False
 
 
