@@ -12,7 +12,7 @@ from store_kit import Store, failing, group, store
 
 from mirror.errors import DestinationError
 from mirror.frames import FrameRef
-from mirror.store import PendingFrame, missing, moved_aside
+from mirror.store import Layout, PendingFrame, missing, moved_aside
 
 
 @pytest.fixture(params=["listed", "asked one by one"])
@@ -69,6 +69,40 @@ def test_nothing_is_there_where_the_folder_is_gone(tmp_path: Path) -> None:
         assert gone(one) == ["r1/f1"]
         (tmp_path / "r1").write_bytes(b"no folder")
         assert gone(one) == ["r1/f1"]
+
+
+@pytest.mark.usefixtures("looking")
+@pytest.mark.parametrize(
+    "template",
+    ["{frame_id}/{root_id}.png", "{root_id}/{frame_id}-{frame_id}.png", "a/{frame_id}@{root_id}"],
+)
+def test_a_file_is_looked_for_where_the_template_puts_it(tmp_path: Path, template: str) -> None:
+    """A folder for each frame, an id twice in a name, text behind it."""
+    with store(tmp_path, Layout(template)) as one:
+        frames = mirrored(one, "here", "gone", "cut", "here-too")
+        assert gone(one) == []
+        one.path(frames[1].ref).unlink()
+        os.truncate(one.path(frames[2].ref), 1)
+        assert gone(one) == ["r1/gone", "r1/cut"]
+
+
+def test_a_file_without_a_recorded_size_is_not_there(tmp_path: Path) -> None:
+    """No run writes such a row."""
+    with store(tmp_path) as one:
+        mirrored(one, "f1", "f2")
+        one.ledger._db.execute("UPDATE frames SET size = NULL WHERE frame_id = 'f1'")
+        (tmp_path / "r1/f1.png").unlink()
+        assert gone(one) == ["r1/f1"]
+
+
+def test_frames_of_no_sequence_are_not_looked_for(tmp_path: Path) -> None:
+    """No run writes such a row; no other question to the ledger finds it either."""
+    with store(tmp_path) as one:
+        frames = mirrored(one, "f1", "f2")
+        one.ledger._db.execute("UPDATE frames SET sequence = 99 WHERE id = ?", (frames[0].row,))
+        one.path(frames[0].ref).unlink()
+        one.path(frames[1].ref).unlink()
+        assert gone(one) == ["r1/f2"]
 
 
 def test_a_folder_that_cannot_be_read_is_named(
