@@ -7,7 +7,6 @@ checked in `store/` of the house.
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 
 import aiohttp
@@ -71,10 +70,9 @@ class BodyStream:
     async def __anext__(self) -> bytes:
         since = self._clock()
         try:
-            with self._edge:
-                # bytes that are none of the body's (chunk extensions, trailers) never end a wait
-                async with asyncio.timeout(self._patience):
-                    chunk = await self._response.content.readany()
+            # bytes that are none of the body's (chunk extensions, trailers) never end a wait
+            with self._edge, self._patience.wait():
+                chunk = await self._response.content.readany()
         except BaseException:
             self._telling.finish(None)
             raise

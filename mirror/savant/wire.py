@@ -7,7 +7,6 @@ connection failed, its host's name is looked up afresh.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from yarl import URL
 
 from mirror.errors import ConnectionFailedError, TimedOutError
 from mirror.events import Hop, Listener, RequestFinished, RequestStarted
+from mirror.savant.patience import Patience
 from mirror.savant.translate import Edge
 
 Clock = Callable[[], float]
@@ -56,7 +56,7 @@ class Wire:
         self, session: aiohttp.ClientSession, emit: Listener, clock: Clock, patience: float
     ) -> None:
         self._session = session
-        self.patience = patience
+        self.patience = Patience(patience)
         self.emit = emit
         self.clock = clock
 
@@ -93,14 +93,13 @@ class Wire:
         take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
     ) -> T:
         try:
-            with Edge(url.authority):
-                async with asyncio.timeout(self.patience):
-                    response = await send()
-                    try:
-                        return await take(response)
-                    except BaseException:
-                        response.close()
-                        raise
+            with Edge(url.authority), self.patience.wait():
+                response = await send()
+                try:
+                    return await take(response)
+                except BaseException:
+                    response.close()
+                    raise
         except (ConnectionFailedError, TimedOutError):
             self._forget(url)
             raise

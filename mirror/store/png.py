@@ -22,6 +22,10 @@ MAX_PIXELS = 2**28
 _MAX_CHUNK = 2**31 - 1
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bit depths allowed for each colour type (table 11.1)."""
+_KEPT = 5 * 1024
+"""Bytes for which zlib keeps the interpreter's lock."""
+_COMMON = 8 * _KEPT
+"""To give the lock up and wait for it again costs more than the checksum of as many bytes."""
 _PALETTE = 3
 _GREYS = (0, 4)
 _HEAD = struct.Struct(">I4s")
@@ -81,7 +85,7 @@ class PngChecker:
             self._seen += take
             self._need -= take
             if self._expect is _Expect.DATA:
-                self._crc = crc32(part, self._crc)
+                self._crc = _checksum(part, self._crc)
                 if self._type == b"IHDR":
                     self._held += part
             elif self._expect is _Expect.NOTHING:
@@ -201,6 +205,14 @@ class PngChecker:
 
     def _wrong(self, problem: str, *, back: int) -> NotPngError:
         return NotPngError(f"It is no whole PNG: {problem}, at byte {self._seen - back}.")
+
+
+def _checksum(part: memoryview, crc: int) -> int:
+    if len(part) > _COMMON:
+        return crc32(part, crc)
+    for at in range(0, len(part), _KEPT):
+        crc = crc32(part[at : at + _KEPT], crc)
+    return crc
 
 
 def check_png(chunks: Iterable[bytes | memoryview], max_bytes: int) -> PngInfo:
