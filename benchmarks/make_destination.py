@@ -1,9 +1,9 @@
-"""Makes a destination where a run has finished: `python -m benchmarks.make_destination EXPORT DEST`.
+"""Makes a destination where a run has finished.
 
-The export is ingested as a run does it; then every frame is recorded as mirrored, and its file is
-there: sparse, of the recorded size, not one byte of it a PNG's. So it serves to measure what a
-second run does, and nothing that reads frames. `--files links` makes names of a few files instead of a
-file for each frame: no inode for each, which is what a disk has room for at ten million.
+`python -m benchmarks.make_destination EXPORT DEST`: the export is ingested as a run does it; then
+every frame is recorded as mirrored, and its file is there: sparse, of the recorded size, not one
+byte of it a PNG's. So it serves to measure what a second run does, and nothing that reads frames.
+`--files links` makes many names of one file: no inode for each, as ten million would need.
 """
 
 from __future__ import annotations
