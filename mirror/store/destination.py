@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import stat
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -55,6 +56,7 @@ class Destination(Closing):
         self._token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._setting_aside = threading.Lock()
+        self._as_made: bool | None = None
         self._closed = False
 
     @classmethod
@@ -133,9 +135,13 @@ class Destination(Closing):
 
     def create(self, name: str) -> int:
         """A descriptor of the new, empty temporary `name`. Raises `OSError`."""
-        file = os.open(name, NEW_FILE, 0o600, dir_fd=self.temporaries_fd)
+        mode = self.layout.file_mode
+        file = os.open(name, NEW_FILE, mode, dir_fd=self.temporaries_fd)
         try:
-            os.fchmod(file, self.layout.file_mode)  # whatever the umask is
+            if self._as_made is None:  # all are made alike, by one process in one folder
+                self._as_made = stat.S_IMODE(os.fstat(file).st_mode) == mode
+            if not self._as_made:
+                os.fchmod(file, mode)  # whatever the umask is
         except BaseException:
             os.close(file)
             self.remove(name)
