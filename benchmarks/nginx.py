@@ -6,6 +6,7 @@ With a delay, each hop is held back by the echo module, which sleeps without hol
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -94,7 +95,9 @@ def serve(root: Path, *, tls: bool, delay: float) -> Iterator[Server]:
     certificate = _make_certificate(root) if tls else ""
     config = root / "nginx.conf"
     config.write_text(_configure(root, domain, certificate, delay))
-    process = subprocess.Popen(["nginx", "-p", str(root), "-c", str(config)])
+    # it must not outlive us, even where we are killed
+    tied = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    process = subprocess.Popen([*tied, "nginx", "-p", str(root), "-c", str(config)])
     try:
         _wait_for(port, process)
         yield Server(domain, root / "ca.pem" if tls else None, process.pid)

@@ -1,6 +1,6 @@
 """Runs the benchmarks: each peer of each block against `mirror sync`, runs alternated.
 
-Results go to build/bench/, a file for each comparison; `benchmarks.report` makes the page of them.
+Results go to build/bench/, a file for each comparison; in the end the page is made of them all.
 
 Usage: benchmarks/run [--only S-plain,L-tls] [--peers curl,requests] [--pairs 5] [--frames N]
                       [--variants mirror,mirror-p2] [--dir DIR] [--list]
@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import contestants, disk, machine
+from benchmarks import contestants, disk, machine, report
 from benchmarks.blocks import BLOCKS, BY_NAME, Block
 from benchmarks.ceiling import ceiling
 from benchmarks.contestants import (
@@ -61,6 +61,7 @@ def main() -> int:
     for block in wanted.blocks:
         for comparison in _run_block(block, wanted):
             problems += comparison.problem is not None
+    report.main()
     if problems:
         _tell(f"{problems} comparisons were not made, or not to their end; the reasons are above")
     return 1 if problems else 0
