@@ -8,7 +8,8 @@ from typing import Literal, ParamSpec, TypeVar
 from mirror.errors import FrameError, ServiceUnavailableError, ThrottledError
 from mirror.events import Events, HostPaused, HostResumed, LimitChanged
 from mirror.settings import Settings
-from mirror.sync.limits import AdaptiveLimit, Gate
+from mirror.sync.gate import Gate
+from mirror.sync.limits import AdaptiveLimit
 from mirror.sync.outage import Breaker
 from mirror.sync.retry import Work
 

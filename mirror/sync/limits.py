@@ -1,16 +1,12 @@
-"""How many requests of a hop may be in flight, and waiting for one's turn.
+"""How many requests of a hop may be in flight: decided here, acted on by the gate.
 
-`AdaptiveLimit` decides, with no clock and no I/O: it tries another limit for a round and keeps it
-where that pays (docs/decisions/concurrency-limit.md). `Gate` acts: it lets callers through in
-order, never more than the limit. `Retry-After` and pauses are handled by the breaker.
+No clock and no I/O. Another limit is tried for a round and kept where that pays
+(docs/decisions/concurrency-limit.md). `Retry-After` and pauses are handled by the breaker.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -136,13 +132,17 @@ class AdaptiveLimit:
         self.epoch += 1
         least = self._value * DECREASE
         near = NEAR * turn.in_flight
-        if self._shaken:
+        burst = self._shaken
+        if burst:
             near = least
+            self._pause = FIRST_PAUSE
         elif probing:
             near = min(max(self._base, near), turn.in_flight - 1.0)
         self._refused_at = float(turn.in_flight)
         self._shaken = not probing
         self._rest(min(self._value, max(least, near)), now, REFUSED_STEP)
+        if burst or self._value < self._refused_at - 1.0:
+            self._pause_until = now  # a round is long enough: far below, or not known to be near
 
     def lower(self) -> None:
         """Less, for a reason that lies outside the requests."""
@@ -183,9 +183,9 @@ class AdaptiveLimit:
             self._doubtful = used
             self._rest(self._base, now, FIRST_STEP)
             return
-        if self._value >= self._refused_at:
+        if not self._value < self._refused_at < math.inf:
             self._refused_at = math.inf
-        self._pause = FIRST_PAUSE
+            self._pause = FIRST_PAUSE
         self._step = min(MOST_STEP, self._step * 1.5)
         if self._value < min(self.ceiling, self._refused_at - 1.0):
             self._try_more(seen)
@@ -241,62 +241,3 @@ class AdaptiveLimit:
         self._enough = FEW if brief else max(ROUND, min(2 * int(self._value), MOST_ROUND))
         self._count = self._in_flight = 0
         self._seconds = 0.0
-
-
-class Gate:
-    """Lets requests through while fewer than the limit are in flight; first come, first served."""
-
-    def __init__(
-        self, limit: AdaptiveLimit, moved: Callable[[int], None], clock: Callable[[], float]
-    ) -> None:
-        self.limit = limit
-        self.in_flight = 0
-        self._moved = moved
-        self._clock = clock
-        self._waiters: deque[asyncio.Future[None]] = deque()
-
-    def __repr__(self) -> str:
-        return f"<Gate {self.in_flight} in flight, {len(self._waiters)} waiting, {self.limit!r}>"
-
-    async def enter(self) -> Turn:
-        """Wait for a place; the turn to hand to `leave`. Cancelling gives the place back."""
-        if self.in_flight < self.limit.value and not self._waiters:
-            self.in_flight += 1
-            return Turn(self.limit.epoch, self.in_flight, self._clock())
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.in_flight -= 1  # the place was already ours
-            self._admit()
-            raise
-        return Turn(self.limit.epoch, self.in_flight, self._clock())
-
-    def leave(self, turn: Turn, *, overload: bool, answered: bool) -> None:
-        """Give the place back. `answered`: the host did what it was asked, or said clearly no."""
-        before = self.limit.value
-        now = self._clock()
-        if overload:
-            self.limit.overloaded(turn, now)
-        elif answered:
-            self.limit.succeeded(turn, self.in_flight, now)
-        self.in_flight -= 1
-        if self.limit.value != before:
-            self._moved(self.limit.value)
-        self._admit()
-
-    def lower(self) -> None:
-        """Let fewer through, for a reason that lies outside the requests."""
-        before = self.limit.value
-        self.limit.lower()
-        if self.limit.value != before:
-            self._moved(self.limit.value)
-
-    def _admit(self) -> None:
-        while self._waiters and self.in_flight < self.limit.value:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                self.in_flight += 1

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from mirror.sync.limits import ROUND, AdaptiveLimit, Gate, Turn
+from mirror.sync.gate import Gate
+from mirror.sync.limits import ROUND, AdaptiveLimit, Turn
 
 
 class Clock:
@@ -77,8 +78,10 @@ def test_it_stays_near_what_was_refused() -> None:
     clock = Clock(limit)
     clock.refuses(in_flight=36)
     assert limit.value == 33
-    clock.answers(600)
+    clock.answers(220)
     assert limit.value == 35, "one less than what was refused"
+    clock.answers(50)
+    assert limit.value == 35, "for a while"
 
 
 def test_a_second_refusal_after_an_answer_is_no_collapse() -> None:
