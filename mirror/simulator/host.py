@@ -12,6 +12,7 @@ from weakref import WeakSet
 from aiohttp import web
 
 from mirror.simulator.answers import Answer
+from mirror.simulator.capacity import Beyond, Capacity
 from mirror.simulator.catalogue import ACTIONS
 from mirror.simulator.journal import Journal, RecordedRequest
 from mirror.simulator.plan import Chooser, Fault
@@ -33,13 +34,15 @@ class PortInUseError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """`port` 0: any free one. `capacity`: requests in flight, None for any number.
+    """`port` 0: any free one. `capacity`: requests worked on at once, None for any number.
 
-    `keepalive`: seconds an idle connection stays open. `latency`: seconds before an answer begins.
+    `beyond`: what becomes of more of them. `keepalive`: seconds an idle connection stays open.
+    `latency`: seconds before an answer begins.
     """
 
     port: int
     capacity: int | None
+    beyond: Beyond
     latency: float
     keepalive: float
     ssl_context: SSLContext | None
@@ -62,6 +65,7 @@ class Host:
         self.port = config.port
         self.in_flight = 0
         self.busiest = 0
+        self.capacity = Capacity(config.capacity, config.beyond)
         self._desk = desk
         self._config = config
         self._backstage = backstage
@@ -119,17 +123,22 @@ class Host:
         self.in_flight += 1
         self.busiest = max(self.busiest, self.in_flight)
         try:
-            act = await self._decide(received, record, name, reused=reused)
-            self._backstage.journal.settle(record, act.status)
-            return await deliver(request, act)
+            if not await self.capacity.take():
+                refusal = self._branded(self._desk.overload())
+                self._backstage.journal.settle(record, refusal.status)
+                return await deliver(request, refusal)
+            try:
+                act = await self._decide(received, record, name, reused=reused)
+                self._backstage.journal.settle(record, act.status)
+                return await deliver(request, act)
+            finally:
+                self.capacity.give_back()
         finally:
             self.in_flight -= 1
 
     async def _decide(
         self, received: Received, record: RecordedRequest, name: FrameName | None, *, reused: bool
     ) -> Act:
-        if self._config.capacity is not None and self.in_flight > self._config.capacity:
-            return self._branded(self._desk.overload())
         record.attempt = self._backstage.journal.next_attempt(record.hop, record.frame_id)
         if self._config.latency:
             await asyncio.sleep(self._config.latency)

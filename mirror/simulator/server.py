@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from mirror.simulator.api import Account, Api
+from mirror.simulator.capacity import Beyond
 from mirror.simulator.dataset import Dataset
 from mirror.simulator.host import Backstage, Host, HostConfig
 from mirror.simulator.journal import Journal, RecordedRequest
@@ -32,9 +33,10 @@ class Behaviour:
     """How sound hosts behave. Times are seconds.
 
     `token_lifetime`: None for ever. `tokens_show_exp`: whether the JWT says when it ends.
-    `capacity`: requests in flight on each host; beyond it the API answers 429, the store SlowDown.
-    `api_keepalive`: after so long uvicorn closes an idle connection. `port`, `store_port`: 0 for a
-    free one. `keep_requests`: how many requests are kept in memory, None for all.
+    `capacity`: requests that each host works on at once; `beyond` it the API answers 429 and the
+    store SlowDown ("refuse"), or they wait for their turn ("queue"). `api_keepalive`: after so long
+    uvicorn closes an idle connection. `port`, `store_port`: 0 for a free one. `keep_requests`: how
+    many requests are kept in memory, None for all.
     """
 
     username: str = "demo@example.com"
@@ -45,6 +47,7 @@ class Behaviour:
     api_latency: float = 0.0
     store_latency: float = 0.0
     capacity: int | None = None
+    beyond: Beyond = "refuse"
     api_keepalive: float = 5.0
     port: int = 0
     store_port: int = 0
@@ -141,6 +144,10 @@ class Simulator:
         """The most requests that were in flight on a host at once."""
         return self._hosts[host].busiest
 
+    def change_capacity(self, host: HostName, capacity: int | None) -> None:
+        """Let a host work on more or fewer requests at once, from now on."""
+        self._hosts[host].capacity.change(capacity)
+
     def expire_tokens(self) -> None:
         """End every token handed out so far."""
         self._tokens.expire()
@@ -179,6 +186,7 @@ class Simulator:
         return HostConfig(
             port=behaviour.port if is_api else behaviour.store_port,
             capacity=behaviour.capacity,
+            beyond=behaviour.beyond,
             latency=behaviour.api_latency if is_api else behaviour.store_latency,
             keepalive=behaviour.api_keepalive if is_api else _STORE_KEEPALIVE,
             ssl_context=behaviour.ssl_context,
