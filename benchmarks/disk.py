@@ -72,8 +72,8 @@ def _check_room(base: Path, size: int) -> None:
     free = shutil.disk_usage(base).free
     if free < size:
         raise NoRoomError(
-            f"{base} has {free / 1e9:.0f} GB free and {size / 1e9:.0f} are needed: give --dir, or"
-            " fewer --frames or --pairs"
+            f"{free / 1e9:.0f} GB are free and {size / 1e9:.0f} are needed: give --dir, or fewer"
+            " --frames or --pairs"
         )
 
 

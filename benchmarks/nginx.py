@@ -62,6 +62,10 @@ http {{
 """
 
 
+class ServerError(Exception):
+    """There is no server: nginx, or a module of it, is not here, or it did not start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running nginx. `domain`: of API and store; `ca`: the file of its authority, with TLS;
@@ -88,7 +92,11 @@ def _cpu(stat: Path) -> float:
 
 @contextmanager
 def serve(root: Path, *, tls: bool, delay: float) -> Iterator[Server]:
-    """Runs nginx below `root`, over the frames in its folder `pool`."""
+    """Runs nginx below `root`, over the frames in its folder `pool`. Raises `ServerError`."""
+    if not shutil.which("nginx"):
+        raise ServerError("nginx is not installed")
+    if delay and not _MODULE.exists():
+        raise ServerError("nginx's echo module is not installed: it holds the answers back")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     domain = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
@@ -150,4 +158,4 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError("nginx does not answer; what it said is above")
+    raise ServerError("nginx does not answer; what it said is above")

@@ -8,7 +8,6 @@ Usage: benchmarks/run [--only S-plain,L-tls] [--peers curl,requests] [--pairs 5]
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import shutil
@@ -21,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import contestants, disk, machine, report
-from benchmarks.blocks import BLOCKS, BY_NAME, Block
+from benchmarks.blocks import Block
 from benchmarks.ceiling import ceiling
 from benchmarks.contestants import (
     PEERS_BY_NAME,
@@ -29,32 +28,21 @@ from benchmarks.contestants import (
     Contestant,
     Scene,
     environment,
-    offered,
 )
 from benchmarks.figures import Comparison, Run, Spread
 from benchmarks.frames import Expected, IncompleteError, write_export, write_pool
 from benchmarks.measuring import RunFailedError, run
-from benchmarks.nginx import serve
+from benchmarks.nginx import ServerError, serve
+from benchmarks.options import Wanted, parse
 
 RESULTS = Path("build/bench")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Wanted:
-    """What was asked for on the command line."""
-
-    blocks: list[Block]
-    peers: list[str]
-    variants: list[str]
-    pairs: int
-    folder: Path | None
 
 
 def main() -> int:
     """0 when every comparison that was asked for was made."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _stop)
-    wanted = _parse(sys.argv[1:])
+    wanted = parse(sys.argv[1:])
     if wanted is None:
         return 0
     problems = 0
@@ -71,67 +59,46 @@ def _stop(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _parse(arguments: list[str]) -> Wanted | None:
-    parser = argparse.ArgumentParser(prog="benchmarks/run", description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", default="", help="blocks, by comma")
-    parser.add_argument("--peers", default="", help="by comma")
-    parser.add_argument("--variants", default="mirror,mirror-p2", help="of ours, by comma")
-    parser.add_argument("--pairs", type=int, default=5, help="counted rounds, after one more")
-    parser.add_argument("--frames", type=int, help="in a run")
-    parser.add_argument("--dir", type=Path, help="measure in this folder, not on a disk of our own")
-    parser.add_argument("--list", action="store_true", help="what there is, and end")
-    given = parser.parse_args(arguments)
-    if given.list:
-        for block in BLOCKS:
-            print(f"{block.name:14} {block.frames:6} frames  {', '.join(block.peers)}")
-        return None
-    peers = _choose(parser, given.peers, list(PEERS_BY_NAME))
-    blocks = [BY_NAME[name] for name in _choose(parser, given.only, list(BY_NAME))]
-    if given.frames is not None:
-        blocks = [dataclasses.replace(block, frames=given.frames) for block in blocks]
-    if given.pairs < 1 or any(block.frames < 1 for block in blocks):
-        parser.error("--pairs and --frames start at 1")
-    variants = [name for name in _choose(parser, given.variants, list(VARIANTS)) if _told(name)]
-    return Wanted(blocks, peers, variants, given.pairs, given.dir)
-
-
-def _choose(parser: argparse.ArgumentParser, text: str, known: list[str]) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()] or known
-    for name in names:
-        if name not in known:
-            parser.error(f"{name!r} is none of {', '.join(known)}")
-    return names
-
-
-def _told(variant: str) -> bool:
-    if offered(variant):
-        return True
-    _tell(f"{variant} is left out: this mirror has no --processes")
-    return False
-
-
 def _run_block(block: Block, wanted: Wanted) -> list[Comparison]:
+    """Every comparison of a block that was asked for, saved as soon as it is made."""
     peers = [PEERS_BY_NAME[name] for name in block.peers if name in wanted.peers]
     _tell(f"{block.name}: {block.title}; {block.frames} frames a run")
-    found = []
+    found: list[Comparison] = []
     with tempfile.TemporaryDirectory(prefix="mirror-bench-") as folder:
         root = Path(folder)
-        scene_of = _Stage(root, block, peers)
-        with serve(root, tls=block.tls, delay=block.delay) as server:
-            scene = Scene(root, server)
-            for peer in peers:
-                comparison = Comparison(
-                    block.name, peer.name, wanted.variants, in_flight=contestants.IN_FLIGHT
-                )
-                try:
-                    _fill(comparison, peer, scene, scene_of, wanted)
-                except (RunFailedError, IncompleteError, disk.NoRoomError) as error:
-                    comparison.problem = str(error)
-                    _tell(f"{block.name} · {peer.name}: NOT MEASURED: {error}")
-                comparison.when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                found.append(comparison)
-                comparison.save(RESULTS)
+        stage = _Stage(root, block, peers)
+        try:
+            with serve(root, tls=block.tls, delay=block.delay) as server:
+                scene = Scene(root, server)
+                found.extend(_compare(peer, scene, stage, wanted) for peer in peers)
+        except ServerError as error:
+            for peer in peers[len(found) :]:
+                found.append(_new(block, peer, wanted, problem=str(error)))
+                found[-1].save(RESULTS)
+            _tell(f"{block.name}: NOT MEASURED: {error}")
     return found
+
+
+def _new(block: Block, peer: Contestant, wanted: Wanted, problem: str | None = None) -> Comparison:
+    return Comparison(
+        block.name,
+        peer.name,
+        wanted.variants,
+        in_flight=contestants.IN_FLIGHT,
+        problem=problem,
+        when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _compare(peer: Contestant, scene: Scene, stage: _Stage, wanted: Wanted) -> Comparison:
+    comparison = _new(stage.block, peer, wanted)
+    try:
+        _fill(comparison, peer, scene, stage, wanted)
+    except (RunFailedError, IncompleteError, disk.NoRoomError) as error:
+        comparison.problem = str(error)
+        _tell(f"{comparison.block} · {peer.name}: NOT MEASURED: {error}")
+    comparison.save(RESULTS)
+    return comparison
 
 
 class _Stage:
