@@ -13,7 +13,17 @@ import pytest
 from store_kit import failing, group, record, store
 
 from mirror.errors import DestinationError, ExportError, LedgerError
-from mirror.store import Destination, Failure, Layout, Ledger, LedgerReader
+from mirror.store import (
+    Destination,
+    Failure,
+    Layout,
+    Ledger,
+    LedgerReader,
+    RecordedFrame,
+    missing,
+    recorded_at,
+)
+from mirror.store.schema import make_file
 
 WHEN = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -41,6 +51,24 @@ def test_a_reader_tells_each_failure_with_its_frame(tmp_path: Path) -> None:
     ]
 
 
+def test_a_reader_tells_a_single_failure(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        (frame,) = one.ask(group("f1"))
+        one.ledger.record([], [Failure(frame, "not_found", "404", 3)])
+    with LedgerReader.open(tmp_path) as reader:
+        assert [failure.frame.ref for failure in reader.failures()] == [frame.ref]
+
+
+def test_the_recorded_frames_of_a_destination_that_is_not_held(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        written = one.write(one.ask(group("f1", "f2", "f3"))[:2])
+        one.committer.commit(written, [])
+    assert list(recorded_at(tmp_path)) == [
+        RecordedFrame(one.frame.row, one.frame.ref, one.size, one.sha256, one.width, one.height)
+        for one in written
+    ]
+
+
 def test_a_reader_tells_the_bytes_of_each_mirrored_frame(tmp_path: Path) -> None:
     with store(tmp_path) as one:
         frames = one.ask(group("f1", "f2", "f3"))
@@ -56,9 +84,76 @@ def test_a_reader_that_meets_damage_names_the_ledger(tmp_path: Path) -> None:
         one.ask(group("f1"))
     with LedgerReader.open(tmp_path) as reader:
         reader._db.close()
+        for ask in (reader.summary, lambda: reader.states("w1", "r1")):
+            with pytest.raises(LedgerError) as caught:
+                ask()
+            assert str(tmp_path / ".mirror/ledger.sqlite3") in str(caught.value)
+
+
+def test_a_ledger_that_meets_damage_is_named(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        one.ledger._db.close()
         with pytest.raises(LedgerError) as caught:
-            reader.summary()
+            one.ledger.failures(1)
     assert str(tmp_path / ".mirror/ledger.sqlite3") in str(caught.value)
+
+
+def test_a_ledger_that_was_moved_away_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / ".mirror/ledger.sqlite3"
+    with store(tmp_path) as one:
+        one.ledger.check_place()
+        path.rename(tmp_path / "elsewhere")
+        with pytest.raises(LedgerError) as caught:
+            one.ledger.check_place()
+    assert str(caught.value) == (
+        f"The ledger {str(path)!r} is not where it was: it, or the destination, was moved, replaced"
+        " or deleted while this run used it. Put it back, if you can, and run again: frames that"
+        " are there are not fetched twice."
+    )
+
+
+def test_missing_frames_are_found_page_by_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "_PAGE", missing._PAGE.replace("LIMIT 1024", "LIMIT 2"))
+    with store(tmp_path) as one:
+        frames = one.ask(group("f1", "f2", "f3", "f4", "f5"))
+        one.committer.commit(one.write(frames), [])
+        for frame in frames:
+            one.path(frame.ref).unlink()
+        assert [row for row, _ in one.ledger.missing()] == [frame.row for frame in frames]
+
+
+def test_a_file_that_is_there_is_no_new_ledger(tmp_path: Path) -> None:
+    path, target = tmp_path / "ledger.sqlite3", tmp_path / "elsewhere"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    make_file(path, 0o600)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"old", 0o640)
+    path.unlink()
+    path.symlink_to(target)
+    make_file(path, 0o600)
+    assert not target.exists()
+
+
+def test_frames_that_would_be_one_file_are_told_with_what_to_do(tmp_path: Path) -> None:
+    with store(tmp_path) as one, pytest.raises(ExportError) as caught:
+        one.ledger.ingest(record(), [group("f1"), group("f1", workspace="w2")])
+    assert str(caught.value) in {
+        f"Frame r1/f1 of workspace {first!r} and frame r1/f1 of workspace {second!r} would be the"
+        " same file 'r1/f1.png': give each its own with a path_template that has {workspace_id},"
+        " or sync them to two destinations."
+        for first, second in (("w1", "w2"), ("w2", "w1"))
+    }
+
+
+def test_names_that_differ_by_case_are_told_with_what_to_do(tmp_path: Path) -> None:
+    with store(tmp_path) as one, pytest.raises(ExportError) as caught:
+        one.ledger.ingest(record(), [group("f1"), group("f2", root="R1")])
+    assert str(caught.value) == (
+        "The roots 'R1' and 'r1' differ only by case, so some file systems take them for one: have"
+        " one of them renamed, or choose another destination for this export."
+    )
 
 
 def test_the_longest_name_is_looked_at_wherever_it_stands(tmp_path: Path) -> None:
@@ -112,12 +207,19 @@ def test_a_newer_ledger_is_named_with_both_versions(tmp_path: Path) -> None:
         one.ledger._db.execute("CREATE TABLE more (x)")
         one.ledger._db.execute(f"PRAGMA user_version = {version + 1}")
     path = tmp_path / ".mirror/ledger.sqlite3"
-    with pytest.raises(LedgerError) as caught, closing(LedgerReader.open(tmp_path)):
-        pass
-    assert str(caught.value) == (
+    says = (
         f"The ledger {str(path)!r} has version {version + 1}, and this mirror knows {version}: use"
         " the newer mirror."
     )
+    with pytest.raises(LedgerError) as caught, closing(LedgerReader.open(tmp_path)):
+        pass
+    assert str(caught.value) == says
+    with (
+        Destination.open(tmp_path, Layout()) as destination,
+        pytest.raises(LedgerError) as caught,
+    ):
+        Ledger.open(destination)
+    assert str(caught.value) == says
 
 
 def test_a_state_that_cannot_be_written_names_the_destination(
