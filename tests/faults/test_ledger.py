@@ -220,7 +220,7 @@ async def test_fault_49_a_ledger_deleted_under_a_run_is_not_called_complete(
 ) -> None:
     async with site(tmp_path, spec=SPEC) as one:
         said = await goes(one, monkeypatch, lambda: ledger_of(one).unlink())
-        assert "ledger" in said
+        assert "is not where it was" in said
         assert "run again" in said
         await adopts(one)
 
@@ -245,6 +245,7 @@ async def test_fault_49_a_destination_renamed_under_a_run_is_not_called_complete
     async with site(tmp_path, spec=SPEC) as one:
         moved = tmp_path / "moved"
         said = await goes(one, monkeypatch, lambda: one.dest.rename(moved))
+        assert "is not where it was" in said
         assert str(one.dest) in said
         assert not one.dest.exists()
         assert len(frames_at(moved)) == len(one.dataset)
