@@ -133,10 +133,13 @@ def _headlines(
     dest: Path, summary: LedgerSummary, lock: LockState, last: LastRun | None
 ) -> Iterator[str]:
     frames = summary.frames
-    yield (
-        f"{printable(str(dest))}: {frames.mirrored:,} of {frames.total:,} frames mirrored"
-        f" ({size(summary.size)}), {frames.failed:,} failed, {frames.pending:,} pending"
-    )
+    if summary == LedgerSummary.nothing():
+        yield f"{printable(str(dest))}: no shard is merged yet"
+    else:
+        yield (
+            f"{printable(str(dest))}: {frames.mirrored:,} of {frames.total:,} frames mirrored"
+            f" ({size(summary.size)}), {frames.failed:,} failed, {frames.pending:,} pending"
+        )
     if lock.holder is not None:
         yield f"A run is going on: {_named(lock.holder)}"
     if lock.died is not None:

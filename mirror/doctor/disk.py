@@ -102,7 +102,7 @@ def concerns(disk: Disk, needed: int | None) -> Iterator[str]:
     if is_network(disk.kind):
         yield (
             "It is a network file system: after a power cut, what counts is the server's word on"
-            " what is durable; never let two machines write to one destination."
+            " what is durable; never let two machines write to one destination, but as shards."
         )
     if disk.kind in _VOLATILE:
         yield "It is memory, not a disk: the frames are gone after a restart."

@@ -13,10 +13,10 @@ from mirror.store.purge import Purge
 from mirror.store.reader import LedgerReader, recorded_at
 from mirror.store.shards import (
     ShardState,
+    claim_exports,
     copy_whole,
     known_exports,
     place_of,
-    refuse_other_exports,
     refuse_unmerged,
     shards_at,
     shards_of,
@@ -109,6 +109,7 @@ __all__ = [
     "by_content",
     "by_size",
     "check_png",
+    "claim_exports",
     "copy_whole",
     "find_target",
     "has_checksums",
@@ -121,7 +122,6 @@ __all__ = [
     "place_of",
     "put_aside",
     "recorded_at",
-    "refuse_other_exports",
     "refuse_unmerged",
     "shards_at",
     "shards_of",

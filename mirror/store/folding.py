@@ -1,7 +1,8 @@
 """What one ledger says taken into another, and a shard's share handed out. Plain SQL, no locks.
 
 Both ledgers are whole and belong to the caller; the other one is attached as `shard`. Invariants:
-taking in is one transaction; what is recorded as mirrored stays so, and the later record wins.
+taking in is one transaction; what is recorded as mirrored stays so, unless the other found its file
+gone since, and the later record wins.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from mirror.shards import Shard, shard_of
 from mirror.store.damage import translated
 from mirror.store.schema import transaction
-from mirror.store.values import Folded
+from mirror.store.values import Folded, FrameState
 
 _NEW_EXPORTS = """
 SELECT id, path, sha256, size, sequences, frames, ingested_at FROM shard.exports
@@ -30,6 +32,7 @@ SELECT s.workspace_id, s.root_id FROM shard.sequences s WHERE NOT EXISTS
 (SELECT 1 FROM main.sequences m WHERE m.root_id = s.root_id AND m.workspace_id = s.workspace_id)
 ORDER BY s.id
 """
+# A frame that has a time and is not mirrored was, until the shard found its file gone.
 # CROSS JOIN fixes the order of the loops: the shard's rows lead
 _PAIRED = """
 FROM shard.frames f CROSS JOIN shard.sequences s ON s.id = f.sequence
@@ -48,8 +51,11 @@ _SETTLED = f"""
 SELECT f.id, f.state, f.attempts, f.reason, f.detail, f.size, f.sha256, f.width, f.height,
 f.mirrored_at, mf.id {_PAIRED}
 CROSS JOIN main.frames mf ON mf.sequence = ms.id AND mf.frame_id = f.frame_id
-WHERE f.id > ? AND ((f.state = 1 AND (mf.state <> 1 OR mf.mirrored_at < f.mirrored_at))
-OR (f.state = 2 AND (mf.state = 0 OR mf.state = 2 AND mf.attempts < f.attempts)))
+WHERE f.id > ?1 AND CASE WHEN CASE
+WHEN f.state = 1 THEN mf.state <> 1 OR mf.mirrored_at < f.mirrored_at
+WHEN mf.state = 1 THEN mf.mirrored_at <= f.mirrored_at
+WHEN f.state = 2 THEN mf.state = 0 OR mf.attempts < f.attempts END
+THEN shard_of(s.workspace_id, s.root_id, f.frame_id) = ?2 END
 ORDER BY f.id LIMIT 4096
 """
 _SETTLE = """
@@ -69,10 +75,11 @@ WHERE id IN (SELECT DISTINCT sequence FROM shard.frames)
 """
 
 
-def fold(db: sqlite3.Connection, path: Path) -> Folded:
-    """Take in what the ledger at `path` says. Raises `LedgerError`."""
+def fold(db: sqlite3.Connection, shard: Shard, path: Path) -> Folded:
+    """Take in what the ledger at `path`, which has no log, says of this shard's frames; of others
+    it may know less than `db`. Raises `LedgerError`."""
     mirrored = failed = 0
-    with _attached(db, path), translated(path), transaction(db):
+    with _attached(db, path, "?immutable=1"), translated(path), transaction(db):
         exports = db.execute(_NEW_EXPORTS).fetchall()
         if exports:  # one that was handed its share names none, and no frame of its own
             db.execute(_TAKE_SEQUENCES)
@@ -80,13 +87,13 @@ def fold(db: sqlite3.Connection, path: Path) -> Folded:
         for row, *export in exports:
             new = db.execute(_TAKE_EXPORT, export).fetchone()[0]
             db.execute(_TAKE_MEMBERS, (new, row))
+        ask_for_shards(db, shard.count)
         after = 0
-        while page := db.execute(_SETTLED, (after,)).fetchall():
+        while page := db.execute(_SETTLED, (after, shard.index)).fetchall():
             after = page[-1][0]
             db.executemany(_SETTLE, (row[1:] for row in page))
-            done = sum(row[1] == 1 for row in page)
-            mirrored += done
-            failed += len(page) - done
+            mirrored += sum(row[1] == FrameState.MIRRORED for row in page)
+            failed += sum(row[1] == FrameState.FAILED for row in page)
     return Folded(1, mirrored, failed)
 
 
@@ -110,9 +117,9 @@ def ask_for_shards(db: sqlite3.Connection, count: int) -> None:
 
 
 @contextmanager
-def _attached(db: sqlite3.Connection, path: Path) -> Iterator[None]:
+def _attached(db: sqlite3.Connection, path: Path, how: str = "") -> Iterator[None]:
     with translated(path):
-        db.execute("ATTACH DATABASE ? AS shard", (str(path),))
+        db.execute("ATTACH DATABASE ? AS shard", (f"file:{quote(str(path))}{how}",))
         db.execute("PRAGMA shard.synchronous = FULL")
     try:
         yield

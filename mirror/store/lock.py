@@ -14,7 +14,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ _PATIENCE = 25
 _PAUSE = 0.02
 """`status` and `verify` hold the lock shared for an instant, so taking it is tried for 0.5 s."""
 _LONGEST_WAIT = 500
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ def take_lock(root: Path, state: int) -> int:
 
     Raises `DestinationBusyError` naming the holder, and `OSError`.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    lock = os.open(NAME, flags, 0o600, dir_fd=state)
+    lock = os.open(NAME, _FLAGS, 0o600, dir_fd=state)
     try:
         _lock(root, lock, fcntl.LOCK_EX)
         _write(lock)
@@ -61,14 +61,40 @@ def share_lock(root: Path, state: int) -> int:
 
     Raises `DestinationBusyError` naming who has it alone, and `OSError`.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    lock = os.open(NAME, flags, 0o600, dir_fd=state)
+    lock = os.open(NAME, _FLAGS, 0o600, dir_fd=state)
     try:
         _lock(root, lock, fcntl.LOCK_SH)
     except BaseException:
         os.close(lock)
         raise
     return lock
+
+
+def share_ended(root: Path, state: int, first: Callable[[], None]) -> int:
+    """Share the lock in the folder `state` with others who only read what a run left there; whoever
+    has it alone calls `first` before. The descriptor.
+
+    Waits for others who do the same. Raises `DestinationBusyError` where a run goes on there, and
+    `OSError`.
+    """
+    lock = os.open(NAME, _FLAGS, 0o600, dir_fd=state)
+    try:
+        for _ in range(_LONGEST_WAIT):
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                first()
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                return lock
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return lock
+            time.sleep(_PAUSE)
+        busy = _busy(root, lock)
+    except BaseException:
+        os.close(lock)
+        raise
+    os.close(lock)
+    raise busy
 
 
 def release_lock(lock: int) -> None:
@@ -139,8 +165,12 @@ def _lock(root: Path, lock: int, kind: int) -> None:
             f"Runs of shards hold the destination {str(root)!r}; `mirror status` lists them."
             " Wait until they have ended, or stop them, and run again."
         )
+    raise _busy(root, lock)
+
+
+def _busy(root: Path, lock: int) -> DestinationBusyError:
     holder = _read(lock)
-    raise DestinationBusyError(
+    return DestinationBusyError(
         f"Another run holds the destination {str(root)!r}: process {holder.pid or '?'} on"
         f" {holder.host or 'an unknown host'}, since {holder.since or 'just now'}."
         " Wait until it has ended, or stop it, and run again."

@@ -37,7 +37,7 @@ from mirror.store.layout import STATE
 from mirror.store.opening import open_ledger
 from mirror.store.reader import recorded_frames, recorded_page
 from mirror.store.schema import NAME, transaction
-from mirror.store.shards import refuse_unmerged
+from mirror.store.shards import fold_all
 from mirror.store.steps import Step
 from mirror.store.strays import stray_frames
 from mirror.store.summary import REPORT
@@ -82,8 +82,7 @@ class Purge(Closing):
 
     @classmethod
     def open(cls, destination: Destination) -> Purge:
-        """Over a destination that is held and has a ledger, with all shards' folded in."""
-        refuse_unmerged(destination.root)
+        """Over a destination that is held and has a ledger; those of shards are folded in."""
         try:
             db, recovered = open_ledger(destination)
         except OSError as error:
@@ -91,6 +90,11 @@ class Purge(Closing):
         if recovered:
             db.close()
             raise LedgerError(f"{recovered} Run `mirror sync` with the exports first, then purge.")
+        try:
+            fold_all(destination, db)
+        except BaseException:
+            db.close()
+            raise
         return cls(destination, db)
 
     def __repr__(self) -> str:

@@ -84,7 +84,9 @@ def open_database(path: Path, template: str) -> sqlite3.Connection:
     with translated_opening(path):
         sealed = is_sealed(path)  # before a connection could change anything
         # one thread at a time uses it, and that thread is not always the one that opened it
-        db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            path, timeout=10, isolation_level=None, check_same_thread=False, uri=True
+        )
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")

@@ -11,24 +11,28 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.errors import ConfigurationError, DestinationError, LedgerError
+from mirror.errors import ConfigurationError, DestinationBusyError, DestinationError, LedgerError
 from mirror.shards import Shard
 from mirror.store.damage import DamagedLedgerError
 from mirror.store.destination import TEMPORARIES, Destination
 from mirror.store.directories import open_folder, split
 from mirror.store.folding import fold, hand_out
 from mirror.store.layout import SHARDS, STATE
-from mirror.store.lock import LockState, lock_state
+from mirror.store.lock import LockState, lock_state, share_ended
 from mirror.store.reader import LedgerReader
 from mirror.store.schema import NAME, make_file, open_database
 from mirror.store.steps import Step
 from mirror.store.trouble import destination_error
 from mirror.store.values import Folded
+
+EXPORTS = "exports"
+"""A shard's file that says which exports it is of: a SHA-256 (hex) in each line."""
+_LONGEST = 1024**2
 
 
 def shards_at(root: Path) -> list[Shard]:
@@ -71,8 +75,15 @@ def _state(root: Path, shard: Shard) -> ShardState:
 
 
 def refuse_unmerged(root: Path) -> None:
-    """Raise `DestinationError` where shards have ledgers of their own at `root`."""
+    """Raise `DestinationError` where shards have ledgers of their own at `root`, and
+    `DestinationBusyError` where those are of a run that will fold them in by itself."""
     found = shards_at(root)
+    holder = lock_state(root).holder
+    if found and holder is not None:
+        raise DestinationBusyError(
+            f"A run with several processes goes on at {str(root)!r} (process {holder.pid} on"
+            f" {holder.host}): wait until it has ended."
+        )
     if found:
         raise DestinationError(
             f"The ledgers of {len(found)} shards at {str(root)!r} are not merged: run"
@@ -99,10 +110,45 @@ def fold_all(destination: Destination, db: sqlite3.Connection) -> Folded:
 
 
 def fold_others(destination: Destination, shard: Shard, db: sqlite3.Connection) -> None:
-    """Take in what shards of another count have recorded, and leave their folders as they are."""
+    """Take in what shards of another count have recorded, and leave their folders as they are.
+
+    Several shards may do that at once. Raises `DestinationBusyError` where a run of one goes on.
+    """
     for other in shards_at(destination.root):
         if other.count != shard.count:
-            _take_in(destination, db, other)
+            with _ended(destination, other) as path, suppress(DamagedLedgerError):
+                if path is not None:
+                    fold(db, other, path)
+
+
+@contextmanager
+def _ended(destination: Destination, shard: Shard) -> Iterator[Path | None]:
+    """The ledger of a shard that nobody runs, without a log, for the time of the block; None where
+    there is none: its frames are at their names, and adopted from there."""
+    path = destination.root / place_of(shard) / NAME
+
+    def mend() -> None:
+        with suppress(DamagedLedgerError):
+            if path.exists():
+                open_database(path, destination.layout.template).close()
+
+    with destination.directories() as directories:
+        try:
+            lock = share_ended(destination.root, directories.find(place_of(shard)), mend)
+        except OSError as error:
+            raise destination_error(destination.root, error) from None
+    try:
+        log = path.with_name(f"{NAME}-wal")
+        usable = (
+            path.exists()
+            and not log.exists()
+            and LedgerReader.find(destination.root, place_of(shard))
+        )
+        if usable:
+            usable.close()
+        yield path if usable else None
+    finally:
+        os.close(lock)
 
 
 def hand_out_share(destination: Destination, db: sqlite3.Connection, shard: Shard) -> int:
@@ -135,16 +181,30 @@ def copy_whole(shard: Destination) -> None:
         os.fsync(shard.state_fd)
 
 
-def refuse_other_exports(root: Path, shard: Shard, asked: Iterable[str]) -> None:
-    """Raise `ConfigurationError` where the ledger of a shard of this count names an export that is
-    neither among those `asked` for (SHA-256, hex) nor in the whole ledger."""
+def claim_exports(destination: Destination, shard: Shard, asked: Sequence[str]) -> None:
+    """Note which exports (SHA-256, hex) the shard is of; its siblings see it from other machines,
+    where nobody may look into a ledger that is in use.
+
+    Raises `ConfigurationError` where a shard of this count is of an export that is neither `asked`
+    for nor in the whole ledger.
+    """
+    root = destination.root
     known = known_exports(root, STATE).union(asked)
     for other in shards_at(root):
-        if other.count == shard.count and not known_exports(root, place_of(other)) <= known:
+        if other.count == shard.count and not _claimed(root / place_of(other)) <= known:
             raise ConfigurationError(
                 f"The ledger of shard {other} at {str(root)!r} is of another export: run"
                 " `mirror merge` first, or choose another destination."
             )
+    destination.write_state(EXPORTS, [f"{export}\n".encode() for export in asked])
+
+
+def _claimed(folder: Path) -> frozenset[str]:
+    with suppress(OSError):
+        file = os.open(folder / EXPORTS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(file, "rb") as lines:
+            return frozenset(lines.read(_LONGEST).decode("ascii", "replace").split())
+    return frozenset()
 
 
 def known_exports(root: Path, place: str) -> frozenset[str]:
@@ -169,7 +229,7 @@ def _take_in(destination: Destination, db: sqlite3.Connection, shard: Shard) -> 
             open_database(path, part.layout.template).close()  # whole, and without a log
         except DamagedLedgerError:  # its frames are at their names, and adopted from there
             return Folded(damaged=1)
-        folded = fold(db, path)
+        folded = fold(db, shard, path)
     destination.reached(Step.SHARD_FOLDED)
     return folded
 

@@ -122,6 +122,7 @@ class Processes:
                 await self._end(child)
                 child = await self._start(shard)
         finally:
+            self._tellers[shard.index].limits.clear()
             await self._end(child)
         return Ended(
             int(InterruptedRunError.exit_code),
@@ -186,7 +187,6 @@ class _Teller:
             for _ in range(count):
                 self._events.emit(RequestFinished(hop, "error", 0.0))
         self._in_flight.clear()
-        self.limits.clear()
 
 
 class _Child:

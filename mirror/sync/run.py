@@ -19,10 +19,10 @@ from mirror.store import (
     STATE,
     Destination,
     Layout,
+    claim_exports,
     copy_whole,
     known_exports,
     place_of,
-    refuse_other_exports,
 )
 from mirror.sync.held import HeldRun
 from mirror.sync.plan import ask, ask_again, check_exports, check_selection
@@ -77,8 +77,7 @@ async def _hold(
         return stack.enter_context(Destination.open(request.destination, layout))
     held = Destination.open_shard(request.destination, layout, request.shard)
     stack.enter_context(held)
-    asked = [export.sha256 for export in exports]
-    refuse_other_exports(request.destination, request.shard, asked)
+    claim_exports(held, request.shard, [export.sha256 for export in exports])
     await asyncio.to_thread(copy_whole, held)
     return held
 

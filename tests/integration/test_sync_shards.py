@@ -1,8 +1,11 @@
 """Runs of shards beside each other, and what they recorded folded into one ledger."""
 
+import asyncio
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,14 @@ from mirror.errors import (
     DestinationBusyError,
     DestinationError,
 )
-from mirror.events import LimitChanged, ProcessDied, RequestFinished, RequestStarted, ShardsFolded
+from mirror.events import (
+    Events,
+    LimitChanged,
+    ProcessDied,
+    RequestFinished,
+    RequestStarted,
+    ShardsFolded,
+)
 from mirror.settings import Settings
 from mirror.shards import Shard
 from mirror.simulator import DatasetSpec, Fault
@@ -163,14 +173,61 @@ async def test_a_shard_ledger_of_another_export_is_refused(one: Site, tmp_path: 
         assert (await two.run(request=shard("1/2"))).exit_code == 0
 
 
-async def test_until_a_merge_nobody_verifies_or_purges(one: Site) -> None:
+async def test_until_a_merge_nothing_is_verified_and_a_purge_merges_first(one: Site) -> None:
     await one.run(request=shard("0/2"))
-    for act in (
-        lambda: verify_destination(one.dest, by_size, None, None),  # type: ignore[arg-type]
-        lambda: Purge.open(Destination.open(one.dest, Layout())),
-    ):
-        with pytest.raises(DestinationError, match="mirror merge"):
-            act()
+    with pytest.raises(DestinationError, match="mirror merge"):
+        verify_destination(one.dest, by_size, Events(), print)
+    with Destination.open(one.dest, Layout()) as held:
+        with pytest.raises(DestinationBusyError, match="several processes"):
+            verify_destination(one.dest, by_size, Events(), print)
+        Purge.open(held).close()
+    assert shards_at(one.dest) == []
+    assert recorded_at(one.dest)
+
+
+async def test_a_file_that_a_shard_found_gone_is_not_called_mirrored(tmp_path: Path) -> None:
+    fault = Fault("status", "download", attempts="2-", code=404)
+    async with site(tmp_path, fault, spec=SPEC) as one:
+        await one.run()
+        for path in one.dest.glob("*/*.png"):
+            path.unlink()
+        reports = [await one.run(request=shard(text)) for text in ("0/2", "1/2")]
+        assert [report.exit_code for report in reports] == [1, 1]
+        folded = merge_shards(one.dest, Settings())
+        assert (folded.mirrored, folded.failed) == (0, FRAMES)
+        with LedgerReader.open(one.dest) as reader:
+            assert reader.summary().frames.mirrored == 0
+
+
+async def test_shards_of_a_new_count_may_begin_at_once(one: Site) -> None:
+    for text in ("0/2", "1/2"):
+        await one.run(request=shard(text))
+    done = downloads(one)
+    sites = [Site(one.simulator, one.export, one.dest) for _ in range(3)]
+    reports = await asyncio.gather(
+        *(each.run(request=shard(f"{index}/3")) for index, each in enumerate(sites))
+    )
+    assert [report.exit_code for report in reports] == [0, 0, 0]
+    assert downloads(one) == done == FRAMES
+
+
+async def test_a_killed_shard_is_taken_in_by_those_of_another_count(one: Site) -> None:
+    """Its log is still beside its ledger."""
+    await one.run(request=shard("0/2"))
+    kept = one.dest / place_of(Shard(0, 2))
+    with closing(sqlite3.connect(kept / "ledger.sqlite3")) as db:
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        with db:
+            db.execute("UPDATE frames SET attempts = 9 WHERE state = 1")
+        files = {path.name: path.read_bytes() for path in kept.iterdir() if path.is_file()}
+    for name, content in files.items():
+        (kept / name).write_bytes(content)
+    assert (kept / "ledger.sqlite3-wal").stat().st_size
+    done = downloads(one)
+    for text in ("0/3", "1/3", "2/3"):
+        await one.run(request=shard(text))
+    assert downloads(one) == FRAMES
+    assert done < FRAMES
 
 
 async def test_a_damaged_shard_ledger_costs_no_download(one: Site) -> None:
