@@ -146,6 +146,16 @@ def test_latency_that_rises_by_itself_lowers_nothing_for_long() -> None:
     assert low == 64, "it has learnt what is usual"
 
 
+def test_one_very_late_answer_says_nothing_of_the_others() -> None:
+    limit = AdaptiveLimit(64, start=64)
+    clock = Clock(limit)
+    clock.answers(1000)
+    clock.answers(1, seconds=60.0)
+    for _ in range(400):
+        clock.answers(1)
+        assert limit.value == 64
+
+
 def test_each_refusal_begins_a_new_epoch() -> None:
     limit = AdaptiveLimit(64)
     old = [Turn(limit.epoch, 16, 0.0)]
