@@ -70,7 +70,7 @@ class Scale:
     def ticks(self) -> list[float]:
         """Powers of two, or of four where those would be many."""
         first, last = round(math.log2(self.low)), round(math.log2(self.high))
-        step = 1 if last - first <= 6 else 2
+        step = 1 if last - first <= 5 else 2
         return [2.0**power for power in range(first, last + 1) if power % step == 0]
 
 
@@ -153,7 +153,7 @@ def _panel(
         kind = "even" if tick == 1 else "grid"
         at = f"{scale.at(tick):.1f}"
         drawn.append(f'<line class="{kind}" x1="{at}" x2="{at}" y1="{top}" y2="{bottom}"/>')
-        drawn.append(_text(scale.at(tick), bottom + 14, f"{tick:g}{TIMES}", "tick", "middle"))
+        drawn.append(_text(scale.at(tick), bottom + 14, _tick(tick), "tick", "middle"))
     for number, peer in enumerate(peers):
         middle = top + row * number + row / 2
         name = PEERS_BY_NAME[peer].title.replace(" (download only)", ", 1 hop")
@@ -164,6 +164,10 @@ def _panel(
             upper = middle + (place - len(mine) / 2) * (thick + 1)
             drawn += _bar(bar, scale, (upper, thick), variants.index(bar.variant))
     return drawn, HEAD + row * len(peers) + FOOT
+
+
+def _tick(value: float) -> str:
+    return f"{value:g}{TIMES}" if value >= 1 else f"1/{1 / value:g}"
 
 
 def _bar(bar: Bar, scale: Scale, place: tuple[float, float], colour: int) -> Iterator[str]:

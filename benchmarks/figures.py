@@ -20,7 +20,7 @@ class Run:
     `wall`, `cpu`, `server_cpu` (nginx's own): seconds. `steady`: frames a second between the first
     and the last tenth of the files by their time, so without start and end; 0 where unknown.
     `memory`: the most bytes resident in all its processes together, looked at ten times a second;
-    `largest`: the most that one of them had, by the kernel's account.
+    `largest`: the most that one of them had, by the kernel's own account, at the last look.
     """
 
     frames: int

@@ -82,13 +82,12 @@ class Expected:
     @classmethod
     def of(cls, export: Path, pool: Path) -> Expected:
         """What an export names, served from a pool."""
-        known = {path.stem: path.read_bytes() for path in pool.glob("*.png")}
         wanted = Counter(frame[-2:] for _, frame in frames_of(export))
         digests: Counter[bytes] = Counter()
         sizes: Counter[int] = Counter()
         for name, count in wanted.items():
-            digests[sha256(known[name]).digest()] += count
-            sizes[len(known[name])] += count
+            digests[_digest(pool / f"{name}.png")] += count
+            sizes[(pool / f"{name}.png").stat().st_size] += count
         return cls(digests, sizes)
 
     def check(self, dest: Path, *, whole: bool) -> float:

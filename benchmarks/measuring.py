@@ -19,7 +19,7 @@ LOOKS = 0.1
 """Seconds between two looks at the memory."""
 PATIENCE = 900.0
 """Seconds after which a run is ended, and has failed."""
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_SIZES = re.compile(r"(VmRSS|VmHWM):\s+([0-9]+) kB")
 
 
 class RunFailedError(Exception):
@@ -68,7 +68,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path, serve
         cpu=usage.ru_utime + usage.ru_stime,
         server_cpu=server.cpu() - before,
         memory=watch.most,
-        largest=usage.ru_maxrss * 1024,
+        largest=watch.largest,
     )
 
 
@@ -77,6 +77,7 @@ class _Watch:
 
     def __init__(self, pid: int) -> None:
         self.most = 0
+        self.largest = 0
         self.ended = False
         self._pid = pid
         self._over = threading.Event()
@@ -90,7 +91,9 @@ class _Watch:
 
     def _look(self) -> None:
         while not self._over.wait(LOOKS):
-            self.most = max(self.most, sum(_resident(pid) for pid in _tree(self._pid)))
+            looked = [_memory(pid) for pid in _tree(self._pid)]
+            self.most = max(self.most, sum(now for now, _ in looked))
+            self.largest = max(self.largest, *(peak for _, peak in looked))
             if time.monotonic() > self._deadline:
                 self.ended = True
                 _end(self._pid)
@@ -106,11 +109,17 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _resident(pid: int) -> int:
+def _memory(pid: int) -> tuple[int, int]:
+    """Bytes resident now, and at the most since it began its program.
+
+    Not the `ru_maxrss` of a child: that counts what we had resident when it was forked.
+    """
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, IndexError):
-        return 0
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0, 0
+    found = {name: int(size) * 1024 for name, size in _SIZES.findall(status)}
+    return found.get("VmRSS", 0), found.get("VmHWM", 0)
 
 
 def _end(pid: int) -> None:

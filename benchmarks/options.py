@@ -48,9 +48,7 @@ def parse(arguments: list[str]) -> Wanted | None:
     if given.dir is not None and not given.dir.is_dir():
         parser.error(f"--dir: there is no folder {str(given.dir)!r}")
     variants = [
-        name
-        for name in _choose(parser, given.variants, list(VARIANTS))
-        if _said_to_be_offered(name)
+        name for name in _choose(parser, given.variants, list(VARIANTS)) if _is_offered(name)
     ]
     return Wanted(blocks, peers, variants, given.pairs, given.dir)
 
@@ -63,7 +61,7 @@ def _choose(parser: argparse.ArgumentParser, text: str, known: list[str]) -> lis
     return names
 
 
-def _said_to_be_offered(variant: str) -> bool:
+def _is_offered(variant: str) -> bool:
     if offered(variant):
         return True
     print(f"{variant} is left out: this mirror has no --processes", file=sys.stderr)
