@@ -89,7 +89,7 @@ class Committer:
             while done < len(written):
                 files = self._open_some(written[done : done + self._at_once])
                 # all of them, whatever one says: it is this that closes them
-                errors = list(threads.map(self._sync_file, files))
+                errors = self._sync_each(files, threads)
                 for item, error in zip(written[done:], errors, strict=False):
                     if error is None:
                         kept.append(item)
@@ -189,6 +189,19 @@ class Committer:
         with suppress(OSError):  # a hint; Linux begins to write at once and does not wait
             os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         return file
+
+    def _sync_each(
+        self, files: Sequence[int | OSError], threads: ThreadPoolExecutor
+    ) -> list[OSError | None]:
+        """Sync and close them, each thread a share: to hand one over costs as much as a sync."""
+        errors: list[OSError | None] = [None] * len(files)
+        shares = [files[first::SYNCING] for first in range(SYNCING)]
+        for first, found in enumerate(threads.map(self._sync_share, shares)):
+            errors[first::SYNCING] = found
+        return errors
+
+    def _sync_share(self, files: Sequence[int | OSError]) -> list[OSError | None]:
+        return [self._sync_file(file) for file in files]
 
     def _sync_file(self, file: int | OSError) -> OSError | None:
         if isinstance(file, OSError):
