@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from mirror.store import (
     Ledger,
     LedgerReader,
     RecordedFrame,
+    Step,
     missing,
     recorded_at,
 )
@@ -28,6 +31,17 @@ from mirror.store.schema import make_file
 WHEN = "%Y-%m-%dT%H:%M:%SZ"
 
 
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Clocks on the wall are nine hours ahead of UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EAST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
 def test_the_time_of_a_frame_is_recorded_in_utc_to_the_second(tmp_path: Path) -> None:
     with store(tmp_path) as one:
         before = datetime.now(UTC).replace(microsecond=0)
@@ -168,12 +182,14 @@ def test_the_longest_name_is_looked_at_wherever_it_stands(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.usefixtures("far_east")
 def test_fault_49_a_damaged_ledger_is_kept_under_the_time_and_that_is_told(tmp_path: Path) -> None:
     with store(tmp_path) as one:
         one.ask(group("f1"))
     (tmp_path / ".mirror/ledger.sqlite3").write_bytes(b"no ledger" * 100)
+    steps: list[Step] = []
     with (
-        Destination.open(tmp_path, Layout()) as destination,
+        Destination.open(tmp_path, Layout(), steps.append) as destination,
         Ledger.open(destination) as ledger,
     ):
         (kept,) = (tmp_path / ".mirror").glob("ledger.damaged-*.sqlite3")
@@ -186,6 +202,7 @@ def test_fault_49_a_damaged_ledger_is_kept_under_the_time_and_that_is_told(tmp_p
     at = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     assert abs(datetime.now(UTC) - at) < timedelta(seconds=120)
     assert kept.read_bytes() == b"no ledger" * 100
+    assert Step.LEDGER_MOVED in steps
 
 
 def test_a_ledger_that_cannot_be_made_names_the_destination(
