@@ -202,7 +202,25 @@ def test_fault_49_a_damaged_ledger_is_kept_under_the_time_and_that_is_told(tmp_p
     at = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     assert abs(datetime.now(UTC) - at) < timedelta(seconds=120)
     assert kept.read_bytes() == b"no ledger" * 100
-    assert Step.LEDGER_MOVED in steps
+    assert [step for step in steps if step in {Step.LEDGER_MOVED, Step.LEDGER_OPENED}] == [
+        Step.LEDGER_MOVED,
+        Step.LEDGER_OPENED,
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_second_name_of_another_file_beside_the_ledger_is_not_written_through(
+    tmp_path: Path, suffix: str
+) -> None:
+    with store(tmp_path) as one:
+        one.ask(group("f1"))
+    other = tmp_path / "another"
+    other.write_bytes(b"of somebody else")
+    os.link(other, tmp_path / f".mirror/ledger.sqlite3{suffix}")
+    with store(tmp_path) as one:
+        one.ask(group("f2"))
+        assert one.ledger.recovered
+    assert other.read_bytes() == b"of somebody else"
 
 
 def test_a_ledger_that_cannot_be_made_names_the_destination(
