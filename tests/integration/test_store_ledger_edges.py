@@ -202,10 +202,27 @@ def test_fault_49_a_damaged_ledger_is_kept_under_the_time_and_that_is_told(tmp_p
     at = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     assert abs(datetime.now(UTC) - at) < timedelta(seconds=120)
     assert kept.read_bytes() == b"no ledger" * 100
-    assert [step for step in steps if step in {Step.LEDGER_MOVED, Step.LEDGER_OPENED}] == [
+    assert steps[steps.index(Step.SWEPT) + 1 : -1] == [
+        Step.LEDGER_MADE,  # it was there
         Step.LEDGER_MOVED,
+        Step.LEDGER_MADE,
         Step.LEDGER_OPENED,
     ]
+
+
+def test_a_ledger_without_a_place_for_what_is_asked_for_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirror.store.opening.TEMPORARIES", "nowhere")
+    with (
+        Destination.open(tmp_path, Layout()) as destination,
+        pytest.raises(LedgerError) as caught,
+    ):
+        Ledger.open(destination)
+    assert str(caught.value) == (
+        f"The ledger {str(tmp_path / '.mirror/ledger.sqlite3')!r} can't be used (SQLITE_CANTOPEN):"
+        " check the disk and run again."
+    )
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
