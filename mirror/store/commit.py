@@ -16,14 +16,14 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from hashlib import file_digest
 
-from mirror.store.descriptors import most_descriptors, sync_and_close
 from mirror.store.destination import OLD_FILE, Destination
 from mirror.store.directories import Directories, ancestors, split
 from mirror.store.ledger import Ledger
+from mirror.store.renaming import rename_new
 from mirror.store.steps import Step, Strikes
+from mirror.store.syncing import SYNCING, FileSync
 from mirror.store.trouble import (
     LOST,
     OUT_OF_FILES,
@@ -33,10 +33,6 @@ from mirror.store.trouble import (
     refused_error,
 )
 from mirror.store.values import CommitResult, Failure, Refused, Written
-
-SYNCING = 4
-"""Threads that wait for the disk; measured in `docs/decisions/durable-writes.md`."""
-OPEN_AT_ONCE = 128
 
 
 class _GroupLostError(Exception):
@@ -53,9 +49,8 @@ class Committer:
     def __init__(self, destination: Destination, ledger: Ledger) -> None:
         self._destination = destination
         self._ledger = ledger
+        self._files = FileSync(destination)
         self._strikes = Strikes()
-        # a quarter, because the rest of the run needs descriptors at the same time
-        self._at_once = max(1, min(OPEN_AT_ONCE, most_descriptors() // 4))
 
     def commit(self, written: Sequence[Written], failures: Sequence[Failure]) -> CommitResult:
         """Make `written` durable and record it, with `failures`. No temporary of it is left.
@@ -84,21 +79,14 @@ class Committer:
 
     def _sync_files(self, written: Sequence[Written], result: CommitResult) -> list[Written]:
         kept: list[Written] = []
-        with ThreadPoolExecutor(SYNCING, "mirror-sync") as threads:
-            done = 0
-            while done < len(written):
-                files = self._open_some(written[done : done + self._at_once])
-                # all of them, whatever one says: it is this that closes them
-                errors = self._sync_each(files, threads)
-                for item, error in zip(written[done:], errors, strict=False):
-                    if error is None:
-                        kept.append(item)
-                    elif error.errno == errno.ENOENT:  # only this file is gone
-                        self._drop([item])
-                        result.lost.append(Refused(item.frame, lost_error(error)))
-                    else:
-                        raise _lost_or_over(error)
-                done += len(files)
+        for item, error in self._files.sync(written):
+            if error is None:
+                kept.append(item)
+            elif error.errno == errno.ENOENT:  # only this file is gone
+                self._drop([item])
+                result.lost.append(Refused(item.frame, lost_error(error)))
+            else:
+                raise _lost_or_over(error)
         self._destination.reached(Step.FILES_SYNCED)
         return kept
 
@@ -128,10 +116,13 @@ class Committer:
             return
         place, name = split(path)
         folder = directories.make(place)
-        if _differs(item, name, folder):
-            result.set_aside.append((item.frame, self._destination.set_aside(path, folder)))
+        temporaries = self._destination.temporaries_fd
         self._destination.reached(Step.CHECKED)
-        os.rename(item.name, name, src_dir_fd=self._destination.temporaries_fd, dst_dir_fd=folder)
+        while not rename_new(item.name, temporaries, name, folder):
+            if not _differs(item, name, folder):
+                os.rename(item.name, name, src_dir_fd=temporaries, dst_dir_fd=folder)
+                break
+            result.set_aside.append((item.frame, self._destination.set_aside(path, folder)))
         self._destination.reached(Step.RENAMED)
 
     def _sync_folders(self, placed: Sequence[Written]) -> None:
@@ -156,59 +147,6 @@ class Committer:
         if placed:
             self._strikes.clear()
         result.committed.extend(placed)
-
-    # --- one file, one folder ---------------------------------------------------------------------
-
-    def _open_some(self, written: Sequence[Written]) -> list[int | OSError]:
-        """The first files, as many as there are descriptors for, and fewer the next time.
-
-        Raises `OSError` when there is not one.
-        """
-        files: list[int | OSError] = []
-        with self._destination.directories() as directories:
-            for item in written:
-                file = self._open(item, directories)
-                if isinstance(file, OSError) and file.errno in OUT_OF_FILES:
-                    if not files:
-                        raise file
-                    self._at_once = max(1, len(files) // 2)
-                    break
-                files.append(file)
-        return files
-
-    def _open(self, item: Written, directories: Directories) -> int | OSError:
-        """The file, its writing to the disk begun; the descriptor sees whether that fails."""
-        try:
-            if item.name is not None:
-                file = os.open(item.name, OLD_FILE, dir_fd=self._destination.temporaries_fd)
-            else:  # whoever put it there may not have synced it
-                path = self._destination.layout.relative(item.frame.ref)
-                file = directories.open_file(path, OLD_FILE)
-        except OSError as error:
-            return error
-        with suppress(OSError):  # a hint; Linux begins to write at once and does not wait
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        return file
-
-    def _sync_each(
-        self, files: Sequence[int | OSError], threads: ThreadPoolExecutor
-    ) -> list[OSError | None]:
-        """Sync and close them, each thread a share: to hand one over costs as much as a sync."""
-        errors: list[OSError | None] = [None] * len(files)
-        shares = [files[first::SYNCING] for first in range(SYNCING)]
-        for first, found in enumerate(threads.map(self._sync_share, shares)):
-            errors[first::SYNCING] = found
-        return errors
-
-    def _sync_share(self, files: Sequence[int | OSError]) -> list[OSError | None]:
-        return [self._sync_file(file) for file in files]
-
-    def _sync_file(self, file: int | OSError) -> OSError | None:
-        if isinstance(file, OSError):
-            return file
-        error = sync_and_close(file)
-        self._destination.reached(Step.FILE_SYNCED)
-        return error
 
     def _sync_folder(self, path: str) -> OSError | None:
         try:

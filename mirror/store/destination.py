@@ -22,13 +22,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from mirror.closing import Closing
-from mirror.errors import DestinationError
 from mirror.shards import Shard
-from mirror.store.directories import Directories, open_folder, split
+from mirror.store.descriptors import KeptOpen, most_descriptors, write_whole
+from mirror.store.directories import Directories, make_root, open_folder, split
 from mirror.store.layout import SHARDS, STATE, Layout
 from mirror.store.lock import release_lock, share_lock, take_lock
 from mirror.store.steps import Reached, Step, pass_by
-from mirror.store.trouble import destination_error
+from mirror.store.trouble import OUT_OF_FILES, destination_error
 
 _Hold = Callable[[Path, list[int], ExitStack], tuple[int, ...]]
 """Takes the locks of the last of these folders, and has them closed when the stack is."""
@@ -57,6 +57,7 @@ class Destination(Closing):
         self._numbers = itertools.count(1)
         self._setting_aside = threading.Lock()
         self._as_made: bool | None = None
+        self._written = KeptOpen(most_descriptors() // 8)
         self._closed = False
 
     @classmethod
@@ -88,7 +89,7 @@ class Destination(Closing):
         root = root.absolute()
         with ExitStack() as kept, ExitStack() as passing:
             try:
-                _make_root(root, layout.dir_mode)
+                make_root(root, layout.dir_mode)
                 top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 kept.callback(os.close, top)
                 folders = [top]
@@ -116,6 +117,7 @@ class Destination(Closing):
         """Let go of the lock and the folders; leave no temporary. Closing again does nothing."""
         if not self._closed:
             self._closed = True
+            self._written.close()
             with suppress(OSError):  # the next run removes what is left
                 _remove_all(self.temporaries_fd)
             for folder in (self.root_fd, self.state_fd, self.temporaries_fd):
@@ -136,7 +138,12 @@ class Destination(Closing):
     def create(self, name: str) -> int:
         """A descriptor of the new, empty temporary `name`. Raises `OSError`."""
         mode = self.layout.file_mode
-        file = os.open(name, NEW_FILE, mode, dir_fd=self.temporaries_fd)
+        try:
+            file = os.open(name, NEW_FILE, mode, dir_fd=self.temporaries_fd)
+        except OSError as error:
+            if error.errno not in OUT_OF_FILES or not self._written.close():
+                raise
+            file = os.open(name, NEW_FILE, mode, dir_fd=self.temporaries_fd)
         try:
             if self._as_made is None:  # all are made alike, by one process in one folder
                 self._as_made = stat.S_IMODE(os.fstat(file).st_mode) == mode
@@ -148,8 +155,21 @@ class Destination(Closing):
             raise
         return file
 
+    def keep_open(self, name: str, file: int) -> None:
+        """Take the descriptor that wrote a temporary: what an error of the disk befalls until it is
+        synced, that descriptor is told. Where there are too many, it is closed."""
+        if not self._written.keep(name, file):
+            os.close(file)
+
+    def still_open(self, name: str) -> int | None:
+        """The descriptor that wrote a temporary, the caller's from now on, if it was kept."""
+        return self._written.take(name)
+
     def remove(self, name: str) -> None:
         """Remove a temporary, if it is there; what can't be removed, the next run removes."""
+        file = self._written.take(name)
+        if file is not None:
+            os.close(file)
         with suppress(OSError):
             os.unlink(name, dir_fd=self.temporaries_fd)
 
@@ -178,7 +198,7 @@ class Destination(Closing):
 
     def directories(self) -> Directories:
         """The folders below the root, for one call's work."""
-        return Directories(self.root_fd, self.layout.dir_mode)
+        return Directories(self.root_fd, self.layout.dir_mode, self._written.close)
 
     def set_aside(self, path: str, folder: int) -> str:
         """Move what stands at `path` (its folder is open as `folder`) out of the way, durably.
@@ -222,50 +242,6 @@ def stands(name: str, folder: int) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def write_whole(file: int, chunks: list[bytes]) -> None:
-    """Write all chunks without joining them, however little the kernel takes at a time."""
-    views = [memoryview(chunk) for chunk in chunks if chunk]
-    at = 0
-    while at < len(views):
-        taken = os.writev(file, views[at : at + 1024])  # IOV_MAX
-        while at < len(views) and taken >= len(views[at]):
-            taken -= len(views[at])
-            at += 1
-        if taken:
-            views[at] = views[at][taken:]
-
-
-def _make_root(root: Path, mode: int) -> None:
-    """Make the root and what is missing above it, each durable in its parent."""
-    missing = list(itertools.takewhile(lambda path: not path.exists(), (root, *root.parents)))
-    if not missing:
-        if not root.is_dir():
-            raise DestinationError(
-                f"The destination {str(root)!r} is not a folder: name one, or a new path."
-            )
-        # a run that died may have made the root and not come to this
-        with suppress(PermissionError):
-            _sync_folder(root.resolve().parent)
-        return
-    parent = os.open(missing[-1].parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for path in reversed(missing):
-        try:
-            made = open_folder(path.name, parent, mode)
-            os.fsync(parent)
-        finally:
-            os.close(parent)
-        parent = made
-    os.close(parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _remove_all(temporaries: int) -> None:

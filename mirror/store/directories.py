@@ -12,9 +12,11 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from mirror.closing import Closing
+from mirror.errors import DestinationError
 from mirror.store.trouble import OUT_OF_FILES, destination_error
 
 OPEN = 16
@@ -59,11 +61,15 @@ def opened_root(root: Path) -> Iterator[int]:
 
 
 class Directories(Closing):
-    """Descriptors of folders by their path below `root`; '' is the root. A context manager."""
+    """Descriptors of folders by their path below `root`; '' is the root. A context manager.
 
-    def __init__(self, root: int, mode: int) -> None:
+    `spare` is called where there is no descriptor left, to give some up; how many those were.
+    """
+
+    def __init__(self, root: int, mode: int, spare: Callable[[], int] = int) -> None:
         self._root = root
         self._mode = mode
+        self._spare = spare
         self._open: OrderedDict[str, int] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -83,11 +89,11 @@ class Directories(Closing):
         return self._sparing(lambda: os.open(name, flags, dir_fd=self._get(place, None)))
 
     def _sparing(self, do: Callable[[], int]) -> int:
-        """`do`, once more without the folders held when there was no descriptor left."""
+        """`do`, once more without what is only held in case, when there was no descriptor left."""
         try:
             return do()
         except OSError as error:
-            if error.errno not in OUT_OF_FILES or not self._open:
+            if error.errno not in OUT_OF_FILES or not self._spare() + len(self._open):
                 raise
         self.close()
         return do()
@@ -125,3 +131,34 @@ def split(path: str) -> tuple[str, str]:
     """The folder of a relative path ('' for the root), and the name in it."""
     folder, _, name = path.rpartition("/")
     return folder, name
+
+
+def make_root(root: Path, mode: int) -> None:
+    """Make the root and what is missing above it, each durable in its parent."""
+    missing = list(takewhile(lambda path: not path.exists(), (root, *root.parents)))
+    if not missing:
+        if not root.is_dir():
+            raise DestinationError(
+                f"The destination {str(root)!r} is not a folder: name one, or a new path."
+            )
+        # a run that died may have made the root and not come to this
+        with suppress(PermissionError):
+            sync_folder(root.resolve().parent)
+        return
+    parent = os.open(missing[-1].parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for path in reversed(missing):
+        try:
+            made = open_folder(path.name, parent, mode)
+            os.fsync(parent)
+        finally:
+            os.close(parent)
+        parent = made
+    os.close(parent)
+
+
+def sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -14,10 +14,12 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from mirror.errors import DestinationError, FrameError
-from mirror.store.destination import OLD_FILE, Destination, write_whole
+from mirror.store.descriptors import write_whole
+from mirror.store.destination import OLD_FILE, Destination
 from mirror.store.directories import Directories, split
 from mirror.store.png import PngChecker, PngInfo
 from mirror.store.steps import Step, Strikes
+from mirror.store.syncing import begin_writing
 from mirror.store.trouble import LOST, destination_error, lost_error, why
 from mirror.store.values import Adopted, Body, PendingFrame, Refused, StreamedBody, Written
 
@@ -121,8 +123,11 @@ class FrameWriter:
         self._destination.reached(Step.TEMPORARY_CREATED)
         try:
             write_whole(file, chunks)
-        finally:
+        except BaseException:
             os.close(file)
+            raise
+        begin_writing(file)
+        self._destination.keep_open(name, file)
 
     def _drop(
         self, results: list[Written | Refused], bodies: Sequence[Body | StreamedBody]

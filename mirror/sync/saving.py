@@ -1,8 +1,9 @@
 """From bodies to recorded frames: batches on a few threads, commit groups on one of their own.
 
-Invariants: a batch is a share of whatever has arrived; intake waits while as many frames are here
-and not recorded as may be uncommitted; the ledger is touched on the committing thread alone. What
-becomes of a frame that could not be kept is decided by the `settle` callbacks, not here.
+Invariants: a batch is whatever has arrived, or a share of it where bodies are large; intake waits
+while as many frames are here and not recorded as may be uncommitted; the ledger is touched on the
+committing thread alone. What becomes of a frame that could not be kept is decided by the `settle`
+callbacks, not here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ from mirror.sync.tasks import together
 
 T = TypeVar("T")
 WRITERS = 2
-"""Threads that write batches: making a file costs the kernel more than copying its bytes."""
+"""Threads that write batches."""
+LARGE = 512 * 1024
+"""Bytes of a body for which a second writing thread pays: below, the two and the event loop wait
+for the interpreter's lock more than they work."""
 LEAST_BATCH = 4
 """Frames for which another hop to a thread is worth it."""
 
@@ -92,6 +96,7 @@ class Saver:
         self._bodies: list[tuple[Body | StreamedBody, int]] = []
         self._group = CommitGroup()
         self._uncommitted = 0
+        self._writing = 0
         self._arrived = asyncio.Event()
         self._grouped = asyncio.Event()
         self._room = asyncio.Event()
@@ -153,14 +158,18 @@ class Saver:
 
     async def _write_batches(self) -> None:
         while True:
-            while self._bodies:
+            while self._worth_a_batch():
                 await self._wait_for_place()
-                if self._bodies:  # another writer may have taken them meanwhile
+                if self._worth_a_batch():  # another writer may have taken them meanwhile
                     await self._write_batch()
             if self._closed:
                 return
             self._arrived.clear()
             await self._arrived.wait()
+
+    def _worth_a_batch(self) -> bool:
+        """Whether something waits for a writer more than those that are at it."""
+        return bool(self._bodies) and (not self._writing or self._bodies[0][0].size >= LARGE)
 
     async def _wait_for_place(self) -> None:
         while self._uncommitted >= self._most_uncommitted:
@@ -168,12 +177,17 @@ class Saver:
             await self._room.wait()
 
     async def _write_batch(self) -> None:
-        share = max(LEAST_BATCH, len(self._bodies) // WRITERS)
+        shared = WRITERS if self._bodies[0][0].size >= LARGE else 1
+        share = max(LEAST_BATCH, len(self._bodies) // shared)
         count = min(share, self._most_uncommitted - self._uncommitted)
         batch, self._bodies = self._bodies[:count], self._bodies[count:]
         # counted before the hop, so that `holding` never misses a frame
         self._uncommitted += len(batch)
-        results = await self._disk.write(self._disk.writer.write, [body for body, _ in batch])
+        self._writing += 1
+        try:
+            results = await self._disk.write(self._disk.writer.write, [body for body, _ in batch])
+        finally:
+            self._writing -= 1
         self._uncommitted -= len(batch)
         self._room.set()  # what was refused needs none, and may never see a commit
         self._memory.release(sum(reserved for _, reserved in batch))

@@ -16,8 +16,7 @@ import pytest
 
 from mirror.events import LimitChanged, RetryScheduled
 from mirror.simulator import Behaviour, Dataset, DatasetSpec, Fault, Simulator
-from mirror.store import Destination
-from mirror.store import commit as committing
+from mirror.store import Destination, syncing
 from mirror.store import write as writing
 from mirror.sync.report import RunReport
 from tests.e2e.command import environment, finish
@@ -179,8 +178,6 @@ async def test_fault_57_syncs_that_stand_still_stop_the_downloads(
 ) -> None:
     """Ten frames may be here and not recorded; eight more may have been asked for."""
     resume = threading.Event()
-    monkeypatch.setattr(
-        committing, "sync_and_close", standing_still(committing.sync_and_close, resume)
-    )
+    monkeypatch.setattr(syncing, "sync_and_close", standing_still(syncing.sync_and_close, resume))
     async with site(tmp_path, spec=HEAVY) as one:
         one.complete(await slow(one, 10 + 8, resume, commit_frames=10))

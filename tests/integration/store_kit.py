@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from mirror.export import SequenceFrames
 from mirror.frames import FrameRef
 from mirror.store import (
@@ -22,6 +24,7 @@ from mirror.store import (
     Ledger,
     PendingFrame,
     Written,
+    renaming,
 )
 
 MOST = 1024 * 1024
@@ -131,3 +134,8 @@ def target_of(descriptor: int) -> str:
 def descriptors() -> int:
     """How many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def look_before_renaming(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that can't rename without replacing: then `os.rename` does it."""
+    monkeypatch.setattr(renaming, "_renameat2", None)

@@ -12,7 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from store_kit import descriptors, failing, files, group, ids, names, png, store, target_of
+from store_kit import (
+    descriptors,
+    failing,
+    files,
+    group,
+    ids,
+    look_before_renaming,
+    names,
+    png,
+    store,
+    target_of,
+)
 
 from mirror.errors import DestinationError, ExitCode, LedgerError, WriteLostError, WriteRefusedError
 from mirror.frames import FrameRef
@@ -39,6 +50,7 @@ def test_the_order_is_synced_checked_renamed_folders_synced_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file is synced before any rename, every folder on the way before the record."""
+    look_before_renaming(monkeypatch)
     done: list[str] = []
     real_fsync, real_rename = os.fsync, os.rename
 
@@ -189,6 +201,7 @@ def test_fault_46_a_name_too_long_for_the_file_system(
 def test_fault_46_rename_is_not_permitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    look_before_renaming(monkeypatch)
     with store(tmp_path) as one:
         written = one.write(one.ask(group("f1", "f2")))
         real = os.rename
@@ -307,6 +320,7 @@ def test_a_frame_lost_by_itself_does_not_take_the_group_with_it(tmp_path: Path) 
 def test_fault_43_a_full_disk_in_a_commit_stops_the_run_and_leaves_no_temporary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
+    look_before_renaming(monkeypatch)
     with store(tmp_path) as one:
         written = one.write(one.ask(group("f1", "f2")))
         monkeypatch.setattr(os, call, failing(errno.ENOSPC))
@@ -321,6 +335,7 @@ def test_fault_43_a_full_disk_in_a_commit_stops_the_run_and_leaves_no_temporary(
 def test_what_was_renamed_before_the_disk_was_full_is_adopted_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    look_before_renaming(monkeypatch)
     with store(tmp_path) as one:
         frames = one.ask(group("f1", "f2"))
         written = one.write(frames)
@@ -419,6 +434,7 @@ def test_fault_55_few_descriptors_make_a_commit_slower_and_lose_nothing(
 def test_fault_55_no_descriptor_at_all_ends_the_run_and_names_the_limit(tmp_path: Path) -> None:
     with store(tmp_path) as one:
         written = one.write(one.ask(group("f1", "f2")))
+        one.destination._written.close()
         with spare_descriptors(0), pytest.raises(DestinationError) as caught:
             one.committer.commit(written, [])
         assert "raise the limit of open files" in str(caught.value)
@@ -435,6 +451,7 @@ def test_fault_55_a_commit_leaves_descriptors_to_the_rest_of_the_run(
 ) -> None:
     with store(tmp_path) as one:
         written = one.write(one.ask(group(*(f"f{n}" for n in range(50)))))
+        one.destination._written.close()
         monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
         held: list[int] = []
         before = descriptors()
@@ -464,8 +481,8 @@ def test_a_commit_that_ends_with_an_error_leaves_no_descriptor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store(tmp_path) as one:
-        written = one.write(one.ask(group(*(f"f{n}" for n in range(50)))))
         before = descriptors()
+        written = one.write(one.ask(group(*(f"f{n}" for n in range(50)))))
         monkeypatch.setattr(os, "fsync", failing(errno.EIO))
         assert len(one.committer.commit(written, []).lost) == 50
         assert descriptors() == before

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from store_kit import group, ids, store
+from store_kit import group, ids, look_before_renaming, store
 
 from mirror.errors import DestinationError
 from mirror.store import Committer
@@ -17,6 +17,7 @@ from mirror.store import Committer
 def test_fault_42_a_rename_the_disk_fails_loses_that_frame_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    look_before_renaming(monkeypatch)
     with store(tmp_path) as one:
         written = one.write(one.ask(group("f1", "f2", "f3")))
         real = os.rename

@@ -281,7 +281,14 @@ async def test_processes_share_the_work_and_one_ledger_says_all(one: Site) -> No
     assert (await one.run(processes=2)).frames.already_mirrored == FRAMES
 
 
-async def test_a_process_that_dies_is_followed_by_another(one: Site) -> None:
+@pytest.fixture
+async def slow(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path, spec=SPEC, store_latency=0.1) as found:
+        yield found
+
+
+async def test_a_process_that_dies_is_followed_by_another(slow: Site) -> None:
+    one = slow
     died: list[int] = []
 
     def kill_one(event: object) -> None:
@@ -300,7 +307,8 @@ async def test_a_process_that_dies_is_followed_by_another(one: Site) -> None:
     assert len(one.told(RequestStarted)) == len(one.told(RequestFinished))
 
 
-async def test_a_process_that_dies_twice_ends_the_run_and_nothing_is_lost(one: Site) -> None:
+async def test_a_process_that_dies_twice_ends_the_run_and_nothing_is_lost(slow: Site) -> None:
+    one = slow
     died: list[int] = []
 
     def kill_each(event: object) -> None:
