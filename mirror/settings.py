@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     password_file: Annotated[Path | None, Field(validation_alias=_savant("password_file"))] = None
 
     # how hard to work
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 256
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     max_rate: Annotated[ByteSize | None, Field(gt=0)] = None
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 6

@@ -21,6 +21,7 @@ from mirror.service.health import Health
 from mirror.service.http import Address, serve_if_possible
 from mirror.settings import Settings
 from mirror.sources import unknown_environment
+from mirror.sync.interpreter import settle
 from mirror.sync.report import RunReport
 from mirror.sync.request import SyncRequest
 from mirror.sync.run import run_sync
@@ -100,6 +101,7 @@ async def run_observed(work: Work[T], settings: Settings, named: str, *, quiet: 
     """`work` with progress, log, metrics and signals; `named` is the destination as given."""
     with observed(settings, named, quiet=quiet) as events:
         settings = fit_descriptors(settings, get_logger().warning)
+        settle()
         stop = Stop()
         bind_signals(stop)
         async with AsyncExitStack() as stack:

@@ -26,6 +26,7 @@ from mirror.service.http import DEFAULT_PORT, Address, serve
 from mirror.service.watch import Surroundings, SyncOne
 from mirror.service.watch import watch as watch_inbox
 from mirror.settings import Settings
+from mirror.sync.interpreter import settle
 from mirror.sync.request import SyncRequest
 from mirror.sync.run import run_sync
 from mirror.sync.stop import Stop
@@ -88,6 +89,7 @@ def _check_apart(inbox: Path, dest: Path) -> None:
 
 async def _serve(folders: _Folders, settings: Settings, *, quiet: bool, debug: bool) -> ExitCode:
     settings.credentials()  # said now, not when the first export comes
+    settle()
     stop = Stop()
     bind_signals(stop)
     metrics = Metrics(mirror.__version__)

@@ -21,6 +21,7 @@ from mirror.settings import Settings
 from mirror.shards import Shard
 from mirror.store import Destination, Layout
 from mirror.sync.held import HeldRun
+from mirror.sync.interpreter import settle
 from mirror.sync.relay import Ended, Task, Told, decode_task, framed, pack, receive
 from mirror.sync.report import ExportEntry, RunReport
 from mirror.sync.saving import Disk
@@ -71,6 +72,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     said = os.dup(1)
     os.dup2(2, 1)  # whatever prints does not get between the messages
+    settle()
     asyncio.run(_work(_Voice(said)))
 
 

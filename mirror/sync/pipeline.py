@@ -25,8 +25,8 @@ from mirror.sync.saving import Disk, Saver
 from mirror.sync.stop import Stop
 from mirror.sync.tasks import together
 
-RETRY_CAPACITY = 100
-"""Retries that may be out before any frame arrived; more where more may be in flight."""
+RETRY_CAPACITY = 128
+"""Retries that may be out before any frame arrived, however many requests are in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,7 @@ class Pipeline:
         self._turn = asyncio.Lock()
         self._delays = DelayQueue()
         self._policy = RetryPolicy(settings)
-        capacity = max(RETRY_CAPACITY, 2 * settings.concurrency)
-        self._budget = RetryBudget(capacity, settings.outage_patience, clock())
+        self._budget = RetryBudget(RETRY_CAPACITY, settings.outage_patience, clock())
         self._hosts = (
             Host("resolve", settings, events, clock),
             Host("download", settings, events, clock),

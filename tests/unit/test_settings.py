@@ -29,7 +29,7 @@ def test_command_line_over_environment_over_file_over_default(
 ) -> None:
     file = tmp_path / "mirror.toml"
     file.write_text('concurrency = 3\nmax_attempts = 4\nmax_rate = "20MB"\n')
-    assert load_settings().concurrency == 64
+    assert load_settings().concurrency == 256
     assert load_settings(file).concurrency == 3
     monkeypatch.setenv("MIRROR_CONCURRENCY", "5")
     settings = load_settings(file)
