@@ -15,6 +15,7 @@ from mirror.errors import BadAnswerError, CredentialsError, FrameError, Protocol
 from mirror.events import LoggedIn
 from mirror.frames import FrameRef
 from mirror.savant.classify import Answer, answered_at, classify_login, classify_resolve
+from mirror.savant.exchange import Answered
 from mirror.savant.tokens import MAX_REFUSED, Grant, TokenKeeper, grant
 from mirror.savant.translate import DisconnectedError
 from mirror.savant.urls import ApiUrls, StoreRule, check_store_url
@@ -123,7 +124,7 @@ class Api:
         )
 
 
-async def _read_answer(response: aiohttp.ClientResponse) -> Answer:
+async def _read_answer(response: Answered | aiohttp.ClientResponse) -> Answer:
     body = await read_up_to(response, MAX_ANSWER)
     if len(body) > MAX_ANSWER:
         raise BadAnswerError("The API's answer is too large to be one.")

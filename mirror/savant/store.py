@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from types import TracebackType
 
-import aiohttp
-
 from mirror.errors import FrameError, TooLargeError, TooSlowError, TruncatedError
 from mirror.savant.classify import Answer, classify_download
+from mirror.savant.exchange import Answered
 from mirror.savant.rate import RateFloor
 from mirror.savant.translate import Edge
 from mirror.savant.values import PresignedUrl
@@ -47,7 +46,7 @@ class BodyStream:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: Answered,
         edge: Edge,
         telling: Telling,
         wire: Wire,
@@ -125,7 +124,7 @@ class Download:
             self._response.close()
         self._telling.finish(None)
 
-    async def _take(self, response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+    async def _take(self, response: Answered) -> Answered:
         self._status = response.status
         body = b""
         if 400 <= response.status < 500:  # the others say all by their status

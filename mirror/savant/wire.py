@@ -15,11 +15,14 @@ from yarl import URL
 
 from mirror.errors import ConnectionFailedError, TimedOutError
 from mirror.events import Hop, Listener, RequestFinished, RequestStarted
+from mirror.savant.exchange import Answered, Getter
+from mirror.savant.network import READ_BUFFER
 from mirror.savant.patience import Patience
 from mirror.savant.translate import Edge
 
 Clock = Callable[[], float]
 T = TypeVar("T")
+R = TypeVar("R", Answered, aiohttp.ClientResponse)
 
 _STARTED = {hop: RequestStarted(hop) for hop in ("login", "resolve", "download")}
 _STATUS = {status: str(status) for status in range(100, 600)}
@@ -56,6 +59,7 @@ class Wire:
         self, session: aiohttp.ClientSession, emit: Listener, clock: Clock, patience: float
     ) -> None:
         self._session = session
+        self._getter = Getter(session, READ_BUFFER)
         self.patience = Patience(patience)
         self.emit = emit
         self.clock = clock
@@ -67,13 +71,11 @@ class Wire:
     async def get(
         self,
         url: URL,
-        take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        take: Callable[[Answered], Awaitable[T]],
         headers: dict[str, str] | None = None,
     ) -> T:
         """What `take` makes of the answer to a GET. Raises our errors alone."""
-        return await self._exchange(
-            url, lambda: self._session.get(url, headers=headers, allow_redirects=False), take
-        )
+        return await self._exchange(url, lambda: self._getter.get(url, headers), take)
 
     async def post(
         self,
@@ -89,8 +91,8 @@ class Wire:
     async def _exchange(
         self,
         url: URL,
-        send: Callable[[], Awaitable[aiohttp.ClientResponse]],
-        take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        send: Callable[[], Awaitable[R]],
+        take: Callable[[R], Awaitable[T]],
     ) -> T:
         try:
             with Edge(url.authority), self.patience.wait():
@@ -110,7 +112,7 @@ class Wire:
             connector.clear_dns_cache(url.raw_host, url.port)
 
 
-async def read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read_up_to(response: Answered | aiohttp.ClientResponse, limit: int) -> bytes:
     """The body's first bytes: all of it, or more than `limit`."""
     content = response.content
     body = await content.readany()
