@@ -98,13 +98,13 @@ class HeldRun:
             self._entries = await self._plan(disk)
             counts = await disk.commit(ledger.counts)
             self._events.emit(RunStarted(counts.total, counts.mirrored))
+            fetching = counts.mirrored < counts.total and not self._stop.requested
             try:
-                if counts.mirrored < counts.total and not self._stop.requested:
-                    try:
-                        await self._fetch(disk)
-                    finally:
-                        counts = await disk.commit(ledger.counts)
+                if fetching:
+                    await self._fetch(disk)
             finally:
+                if fetching:
+                    counts = await disk.commit(ledger.counts)
                 self._totals = self._count(counts)
                 self._failures = await disk.commit(ledger.failures, MOST_FAILURES)
             await disk.commit(ledger.check_place)
