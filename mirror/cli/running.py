@@ -15,10 +15,7 @@ import mirror
 from mirror.events import Events, Idle
 from mirror.observe.display import progress_display
 from mirror.observe.logs import configure_logging, get_logger
-from mirror.observe.metrics import Metrics
 from mirror.observe.narrator import log_listener
-from mirror.service.health import Health
-from mirror.service.http import Address, serve_if_possible
 from mirror.settings import Settings
 from mirror.sources import unknown_environment
 from mirror.sync.interpreter import settle
@@ -106,17 +103,27 @@ async def run_observed(work: Work[T], settings: Settings, named: str, *, quiet: 
         bind_signals(stop)
         async with AsyncExitStack() as stack:
             if settings.metrics_port is not None:
-                metrics = Metrics(mirror.__version__)
-                events.subscribe(metrics)
-                await stack.enter_async_context(
-                    serve_if_possible(
-                        Address.of(settings, settings.metrics_port),
-                        render_metrics=metrics.render,
-                        health=Health,
-                        warn=get_logger().warning,
-                    )
-                )
+                await stack.enter_async_context(_served(events, settings, settings.metrics_port))
             return await work(events, stop, settings)
+
+
+def _served(
+    events: Events, settings: Settings, port: int
+) -> contextlib.AbstractAsyncContextManager[int | None]:
+    """Metrics of these events on that port, if that is possible."""
+    # an HTTP server and its metrics take as long to load as all the rest, and few runs have one
+    from mirror.observe.metrics import Metrics  # noqa: PLC0415
+    from mirror.service.health import Health  # noqa: PLC0415
+    from mirror.service.http import Address, serve_if_possible  # noqa: PLC0415
+
+    metrics = Metrics(mirror.__version__)
+    events.subscribe(metrics)
+    return serve_if_possible(
+        Address.of(settings, port),
+        render_metrics=metrics.render,
+        health=Health,
+        warn=get_logger().warning,
+    )
 
 
 @contextlib.contextmanager

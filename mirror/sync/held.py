@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 
 from mirror.errors import InterruptedRunError, MirrorError, RunError
 from mirror.events import Events, LedgerRebuilt, RunFinished, RunStarted
-from mirror.savant import connect
 from mirror.settings import Settings
 from mirror.store import (
     REPORT,
@@ -25,8 +24,6 @@ from mirror.store import (
     has_checksums,
     write_checksums,
 )
-from mirror.sync.pipeline import Pipeline, Surroundings
-from mirror.sync.processes import Processes
 from mirror.sync.report import (
     MOST_FAILURES,
     ExportEntry,
@@ -99,13 +96,16 @@ class HeldRun:
         writer = FrameWriter(self._destination, self._settings.max_frame_bytes)
         with Disk(writer, committer, ledger) as disk:
             self._entries = await self._plan(disk)
-            before = await disk.commit(ledger.counts)
-            self._events.emit(RunStarted(before.total, before.mirrored))
+            counts = await disk.commit(ledger.counts)
+            self._events.emit(RunStarted(counts.total, counts.mirrored))
+            fetching = counts.mirrored < counts.total and not self._stop.requested
             try:
-                if before.mirrored < before.total and not self._stop.requested:
+                if fetching:
                     await self._fetch(disk)
             finally:
-                self._totals = self._count(await disk.commit(ledger.counts))
+                if fetching:
+                    counts = await disk.commit(ledger.counts)
+                self._totals = self._count(counts)
                 self._failures = await disk.commit(ledger.failures, MOST_FAILURES)
             await disk.commit(ledger.check_place)
             await disk.commit(self._keep_checksums, ledger)
@@ -123,15 +123,11 @@ class HeldRun:
             write_checksums(self._destination, ledger.mirrored())
 
     async def _fetch(self, disk: Disk) -> None:
-        if self._settings.processes > 1:
-            root = self._destination.root
-            await Processes(self._settings, self._events, self._stop, root).run(disk)
-            return
-        async with connect(self._settings, self._events.emit) as remote:
-            around = Surroundings(
-                self._settings, self._events, self._stop, remote, self._destination, disk
-            )
-            await Pipeline(around).run()
+        # what speaks HTTP takes as long to load as many a run that has nothing to fetch
+        from mirror.sync import fetch_all  # noqa: PLC0415
+
+        settings, events, stop = self._settings, self._events, self._stop
+        await fetch_all.fetch_all(settings, events, stop, self._destination, disk)
 
     def _count(self, counts: FrameCounts) -> FrameTotals:
         return FrameTotals(

@@ -170,7 +170,7 @@ class Run:
             self.remote.emit = emit
             yield self.remote
 
-        monkeypatch.setattr("mirror.sync.held.connect", connect)
+        monkeypatch.setattr("mirror.sync.fetch_all.connect", connect)
         asked = SyncRequest(exports=(export,), destination=destination, **request)
         events = Events(self.events.append)
         return await run_sync(asked, settings or quick(), events, self.stop)

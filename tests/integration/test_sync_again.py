@@ -79,7 +79,7 @@ async def repair(monkeypatch: pytest.MonkeyPatch, dest: Path) -> tuple[RunReport
         remote.emit = emit
         yield remote
 
-    monkeypatch.setattr("mirror.sync.held.connect", connect)
+    monkeypatch.setattr("mirror.sync.fetch_all.connect", connect)
     watching = (Events(), lambda _: None)
     _, report = await repair_destination(dest, by_content, quick(), watching, Stop())
     return report, remote
