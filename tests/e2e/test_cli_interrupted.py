@@ -54,7 +54,7 @@ async def test_while_an_export_is_read(
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("module", ["typer", "pydantic", "aiohttp", "mirror.sync.run"])
+@pytest.mark.parametrize("module", ["typer", "pydantic", "msgspec", "mirror.sync.run"])
 async def test_while_modules_are_imported(
     module: str, number: signal.Signals, tmp_path: Path
 ) -> None:
