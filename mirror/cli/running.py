@@ -112,9 +112,9 @@ def _served(
 ) -> contextlib.AbstractAsyncContextManager[int | None]:
     """Metrics of these events on that port, if that is possible."""
     # an HTTP server and its metrics take as long to load as all the rest, and few runs have one
-    from mirror.observe.metrics import Metrics  # noqa: PLC0415
-    from mirror.service.health import Health  # noqa: PLC0415
-    from mirror.service.http import Address, serve_if_possible  # noqa: PLC0415
+    from mirror.observe.metrics import Metrics  # noqa: PLC0415 - see above
+    from mirror.service.health import Health  # noqa: PLC0415 - see above
+    from mirror.service.http import Address, serve_if_possible  # noqa: PLC0415 - see above
 
     metrics = Metrics(mirror.__version__)
     events.subscribe(metrics)

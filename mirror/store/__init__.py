@@ -4,7 +4,7 @@ from mirror.store.audit import AuditLine, Erased, Purged, PurgeTarget, audit_of,
 from mirror.store.checksums import has_checksums, write_checksums
 from mirror.store.commit import Committer
 from mirror.store.destination import Destination
-from mirror.store.layout import STATE, Layout
+from mirror.store.layout import STATE, Layout, place_of
 from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, LockState, lock_state
 from mirror.store.missing import Missing, looking_through, moved_aside
@@ -16,7 +16,6 @@ from mirror.store.shards import (
     claim_exports,
     copy_whole,
     known_exports,
-    place_of,
     refuse_unmerged,
     shards_at,
     shards_of,

@@ -25,7 +25,7 @@ from mirror.closing import Closing
 from mirror.shards import Shard
 from mirror.store.descriptors import KeptOpen, most_descriptors, write_whole
 from mirror.store.directories import Directories, make_root, open_folder, split
-from mirror.store.layout import SHARDS, STATE, Layout
+from mirror.store.layout import STATE, Layout, place_of
 from mirror.store.lock import release_lock, share_lock, take_lock
 from mirror.store.steps import Reached, Step, pass_by
 from mirror.store.trouble import OUT_OF_FILES, destination_error
@@ -73,14 +73,14 @@ class Destination(Closing):
         cls, root: Path, layout: Layout, shard: Shard, reached: Reached = pass_by
     ) -> Destination:
         """The same for one shard: others may be held meanwhile, the whole may not."""
-        return cls._open(root, f"{SHARDS}/{shard.name}", layout, reached, _hold_shard)
+        return cls._open(root, place_of(shard), layout, reached, _hold_shard)
 
     @classmethod
     def open_part(
         cls, root: Path, layout: Layout, shard: Shard, reached: Reached = pass_by
     ) -> Destination:
         """The same on behalf of the run that holds the whole."""
-        return cls._open(root, f"{SHARDS}/{shard.name}", layout, reached, _hold_all)
+        return cls._open(root, place_of(shard), layout, reached, _hold_all)
 
     @classmethod
     def _open(

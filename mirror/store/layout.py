@@ -14,11 +14,17 @@ from typing import Literal
 
 from mirror.errors import ConfigurationError, LedgerError
 from mirror.frames import FrameRef
+from mirror.shards import Shard
 
 STATE = ".mirror"
 """The folder of a destination for everything that is no frame."""
 SHARDS = f"{STATE}/shards"
 """The folder in it that has one of the same kind for each shard."""
+
+
+def place_of(shard: Shard) -> str:
+    """The shard's folder, relative to the root."""
+    return f"{SHARDS}/{shard.name}"
 
 
 @dataclass(frozen=True, slots=True)

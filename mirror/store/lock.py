@@ -46,13 +46,9 @@ def take_lock(root: Path, state: int) -> int:
 
     Raises `DestinationBusyError` naming the holder, and `OSError`.
     """
-    lock = os.open(NAME, _FLAGS, 0o600, dir_fd=state)
-    try:
+    with _opened(state) as lock:
         _lock(root, lock, fcntl.LOCK_EX)
         _write(lock)
-    except BaseException:
-        os.close(lock)
-        raise
     return lock
 
 
@@ -61,12 +57,8 @@ def share_lock(root: Path, state: int) -> int:
 
     Raises `DestinationBusyError` naming who has it alone, and `OSError`.
     """
-    lock = os.open(NAME, _FLAGS, 0o600, dir_fd=state)
-    try:
+    with _opened(state) as lock:
         _lock(root, lock, fcntl.LOCK_SH)
-    except BaseException:
-        os.close(lock)
-        raise
     return lock
 
 
@@ -77,8 +69,7 @@ def share_ended(root: Path, state: int, first: Callable[[], None]) -> int:
     Waits for others who do the same. Raises `DestinationBusyError` where a run goes on there, and
     `OSError`.
     """
-    lock = os.open(NAME, _FLAGS, 0o600, dir_fd=state)
-    try:
+    with _opened(state) as lock:
         for _ in range(_LONGEST_WAIT):
             with suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,12 +80,7 @@ def share_ended(root: Path, state: int, first: Callable[[], None]) -> int:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return lock
             time.sleep(_PAUSE)
-        busy = _busy(root, lock)
-    except BaseException:
-        os.close(lock)
-        raise
-    os.close(lock)
-    raise busy
+        raise _busy(root, lock)
 
 
 def release_lock(lock: int) -> None:
@@ -151,6 +137,17 @@ def no_run_begins(root: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _opened(state: int) -> Iterator[int]:
+    """The lock's file in the folder `state`; it stays open unless the block fails."""
+    lock = os.open(NAME, _FLAGS, 0o600, dir_fd=state)
+    try:
+        yield lock
+    except BaseException:
+        os.close(lock)
+        raise
 
 
 def _lock(root: Path, lock: int, kind: int) -> None:

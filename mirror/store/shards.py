@@ -22,7 +22,7 @@ from mirror.store.damage import DamagedLedgerError
 from mirror.store.destination import TEMPORARIES, Destination
 from mirror.store.directories import open_folder, split
 from mirror.store.folding import fold, hand_out
-from mirror.store.layout import SHARDS, STATE
+from mirror.store.layout import SHARDS, STATE, place_of
 from mirror.store.lock import LockState, lock_state, share_ended
 from mirror.store.reader import LedgerReader
 from mirror.store.schema import NAME, make_file, open_database
@@ -89,11 +89,6 @@ def refuse_unmerged(root: Path) -> None:
             f"The ledgers of {len(found)} shards at {str(root)!r} are not merged: run"
             " `mirror merge` once their runs have ended, and then this again."
         )
-
-
-def place_of(shard: Shard) -> str:
-    """The shard's folder, relative to the root."""
-    return f"{SHARDS}/{shard.name}"
 
 
 def fold_all(destination: Destination, db: sqlite3.Connection) -> Folded:

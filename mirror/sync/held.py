@@ -124,7 +124,7 @@ class HeldRun:
 
     async def _fetch(self, disk: Disk) -> None:
         # what speaks HTTP takes as long to load as many a run that has nothing to fetch
-        from mirror.sync import fetch_all  # noqa: PLC0415
+        from mirror.sync import fetch_all  # noqa: PLC0415 - see above
 
         settings, events, stop = self._settings, self._events, self._stop
         await fetch_all.fetch_all(settings, events, stop, self._destination, disk)
