@@ -6,7 +6,6 @@ What a peer is spared is said in `note`, which the report prints.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +45,8 @@ Command = Callable[[Scene, Path], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """`share`: it fetches one frame of so many. `needs`: the program it can't do without."""
+    """`share`: it fetches one frame of so many. `needs`: the program it can't do without.
+    `in_flight`: the most frames that ours has under way, 0 of a peer."""
 
     name: str
     title: str
@@ -54,6 +54,7 @@ class Contestant:
     note: str = ""
     share: int = 1
     needs: str | None = None
+    in_flight: int = 0
 
 
 def environment(scene: Scene) -> dict[str, str]:
@@ -77,7 +78,7 @@ def environment(scene: Scene) -> dict[str, str]:
     return kept | account
 
 
-def ours(name: str, *options: str) -> Contestant:
+def ours(name: str, *options: str, in_flight: int = IN_FLIGHT) -> Contestant:
     """`mirror sync` as users run it, with these options more."""
 
     def command(scene: Scene, dest: Path) -> list[str]:
@@ -87,24 +88,14 @@ def ours(name: str, *options: str) -> Contestant:
             *("--dest", str(dest), "--quiet", *options),
         ]
 
-    return Contestant(name, " ".join(("mirror sync", *options)), command)
+    return Contestant(name, " ".join(("mirror sync", *options)), command, in_flight=in_flight)
 
 
 VARIANTS = {
     "mirror": ours("mirror"),
-    "mirror-p1": ours("mirror-p1", "--processes", "1"),
     "mirror-p2": ours("mirror-p2", "--processes", "2"),
+    "mirror-160": ours("mirror-160", "--concurrency", "160", in_flight=160),
 }
-
-
-def offered(variant: str) -> bool:
-    """Whether this `mirror` has what the variant asks for."""
-    if variant == "mirror":
-        return True
-    said = subprocess.run(
-        [str(OWN_BIN / "mirror"), "sync", "--help"], capture_output=True, text=True, check=False
-    )
-    return "--processes" in said.stdout
 
 
 def _script(name: str) -> Command:

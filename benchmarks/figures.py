@@ -65,7 +65,7 @@ class Spread:
 class Comparison:
     """One peer in one block: `rounds` hold a run of it, and of each variant of ours, by name.
 
-    `in_flight`: the most frames that ours has under way. `ceiling`: requests a second by hop, for
+    `in_flight`: the most frames under way, by variant. `ceiling`: requests a second by hop, for
     the one peer that only asks. `problem`: why there are no rounds, or fewer than were wanted.
     """
 
@@ -74,7 +74,7 @@ class Comparison:
     variants: list[str]
     rounds: list[dict[str, Run]] = field(default_factory=list)
     ceiling: dict[str, float] = field(default_factory=dict)
-    in_flight: int = 0
+    in_flight: dict[str, int] = field(default_factory=dict)
     problem: str | None = None
     when: str = ""
     machine: dict[str, str] = field(default_factory=dict)

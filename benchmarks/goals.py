@@ -74,11 +74,11 @@ def cpu(comparison: Comparison, variant: str) -> list[float]:
 def of_latency(comparison: Comparison, variant: str) -> list[float]:
     """The steady rate over what as many frames in flight could bring with the added latency
     alone: each is in one of its two hops."""
-    ceiling = comparison.in_flight / (2 * BY_NAME[comparison.block].delay)
-    return [run.steady / ceiling for run in comparison.runs(variant) if run.steady]
+    ceiling = comparison.in_flight.get(variant, 0) / (2 * BY_NAME[comparison.block].delay)
+    return [run.steady / ceiling for run in comparison.runs(variant) if run.steady and ceiling]
 
 
-ONE, TWO = "mirror", "mirror-p2"
+ONE, TWO, FEWER = "mirror", "mirror-p2", "mirror-160"
 
 
 def _both(
@@ -106,6 +106,14 @@ GOALS = (
         "S-plain-50ms",
         "requests",
         ONE,
+        of_latency,
+        0.9,
+    ),
+    Goal(
+        "the same, with a ceiling that one core can fill",
+        "S-plain-50ms",
+        "requests",
+        FEWER,
         of_latency,
         0.9,
     ),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 
 from benchmarks.blocks import BLOCKS, BY_NAME, Block
-from benchmarks.contestants import PEERS_BY_NAME, VARIANTS, offered
+from benchmarks.contestants import PEERS_BY_NAME, VARIANTS
 
 DESCRIPTION = "Measures mirror sync against what a user would run instead."
 
@@ -19,7 +18,6 @@ class Wanted:
 
     blocks: list[Block]
     peers: list[str]
-    variants: list[str]
     pairs: int
     folder: Path | None
 
@@ -29,7 +27,7 @@ def parse(arguments: list[str]) -> Wanted | None:
     parser = argparse.ArgumentParser(prog="benchmarks/run", description=DESCRIPTION)
     parser.add_argument("--only", default="", help="blocks, by comma")
     parser.add_argument("--peers", default="", help="by comma")
-    parser.add_argument("--variants", default="mirror,mirror-p2", help="of ours, by comma")
+    parser.add_argument("--variants", default="", help="of ours, by comma")
     parser.add_argument("--pairs", type=int, default=5, help="counted rounds, after one more")
     parser.add_argument("--frames", type=int, help="in a run")
     parser.add_argument("--dir", type=Path, help="measure in this folder, not on a disk of our own")
@@ -47,10 +45,10 @@ def parse(arguments: list[str]) -> Wanted | None:
         parser.error("--pairs and --frames start at 1")
     if given.dir is not None and not given.dir.is_dir():
         parser.error(f"--dir: there is no folder {str(given.dir)!r}")
-    variants = [
-        name for name in _choose(parser, given.variants, list(VARIANTS)) if _is_offered(name)
-    ]
-    return Wanted(blocks, peers, variants, given.pairs, given.dir)
+    if given.variants:
+        variants = tuple(_choose(parser, given.variants, list(VARIANTS)))
+        blocks = [dataclasses.replace(block, variants=variants) for block in blocks]
+    return Wanted(blocks, peers, given.pairs, given.dir)
 
 
 def _choose(parser: argparse.ArgumentParser, text: str, known: list[str]) -> list[str]:
@@ -59,10 +57,3 @@ def _choose(parser: argparse.ArgumentParser, text: str, known: list[str]) -> lis
         if name not in known:
             parser.error(f"{name!r} is none of {', '.join(known)}")
     return names
-
-
-def _is_offered(variant: str) -> bool:
-    if offered(variant):
-        return True
-    print(f"{variant} is left out: this mirror has no --processes", file=sys.stderr)
-    return False

@@ -39,7 +39,7 @@ METHOD = """## How it was measured
 - CPU is that of the process and its children, without nginx's, which stands apart, and without
   what the kernel writes back later. Memory is the most that all its processes together had
   resident, looked at ten times a second (pages shared between processes count in each).
-- In flight ÷ latency: as many frames as may be in flight by default, each waiting 100 ms. Held
+- In flight ÷ latency: as many frames as may be in flight at most, each waiting 100 ms. Held
   against it is the rate between the first and the last tenth of the files, by their times.
 
 ## What favours whom

@@ -3,7 +3,7 @@
 Results go to build/bench/, a file for each comparison; in the end the page is made of them all.
 
 Usage: benchmarks/run [--only S-plain,L-tls] [--peers curl,requests] [--pairs 5] [--frames N]
-                      [--variants mirror,mirror-p2] [--dir DIR] [--list]
+                      [--variants mirror,mirror-160] [--dir DIR] [--list]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import contestants, disk, machine, report
+from benchmarks import disk, machine, report
 from benchmarks.blocks import Block
 from benchmarks.ceiling import ceiling
 from benchmarks.contestants import (
@@ -73,25 +73,25 @@ def _run_block(block: Block, wanted: Wanted) -> list[Comparison]:
                 found.extend(_compare(peer, scene, stage, wanted) for peer in peers)
         except ServerError as error:
             for peer in peers[len(found) :]:
-                found.append(_new(block, peer, wanted, problem=str(error)))
+                found.append(_new(block, peer, problem=str(error)))
                 found[-1].save(RESULTS)
             _tell(f"{block.name}: NOT MEASURED: {error}")
     return found
 
 
-def _new(block: Block, peer: Contestant, wanted: Wanted, problem: str | None = None) -> Comparison:
+def _new(block: Block, peer: Contestant, problem: str | None = None) -> Comparison:
     return Comparison(
         block.name,
         peer.name,
-        wanted.variants,
-        in_flight=contestants.IN_FLIGHT,
+        list(block.variants),
+        in_flight={name: VARIANTS[name].in_flight for name in block.variants},
         problem=problem,
         when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
 
 
 def _compare(peer: Contestant, scene: Scene, stage: _Stage, wanted: Wanted) -> Comparison:
-    comparison = _new(stage.block, peer, wanted)
+    comparison = _new(stage.block, peer)
     try:
         _fill(comparison, peer, scene, stage, wanted)
     except (RunFailedError, IncompleteError, disk.NoRoomError) as error:
@@ -134,7 +134,7 @@ def _fill(
         comparison.machine = machine.describe("none")
         _tell(f"{comparison.block} · wrk: {comparison.ceiling}")
         return
-    running = [*(VARIANTS[name] for name in wanted.variants), peer]
+    running = [*(VARIANTS[name] for name in stage.block.variants), peer]
     frames = sum(stage.frames(each.share) for each in running)
     size = frames * (stage.block.frame_bytes + 8192) * (wanted.pairs + 1)
     fresh, base = _place(wanted, scene)
@@ -148,7 +148,7 @@ def _fill(
             if number:
                 comparison.rounds.append(found)
             _tell(f"{comparison.block} · {peer.name} · {_describe(number, wanted, found, peer)}")
-    for variant in wanted.variants:
+    for variant in stage.block.variants:
         spread = Spread.of(comparison.speedup(variant))
         _tell(
             f"{comparison.block} · {variant} is {spread.median:.2f} times as fast as {peer.name}"

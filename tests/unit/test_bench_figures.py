@@ -32,7 +32,9 @@ def compare(
 ) -> Comparison:
     """Rounds of (ours, theirs)."""
     found = [{"mirror": ours, peer: theirs} for ours, theirs in rounds]
-    return Comparison(block, peer, ["mirror"], found, in_flight=in_flight, when="2026-01-02T")
+    return Comparison(
+        block, peer, ["mirror"], found, in_flight={"mirror": in_flight}, when="2026-01-02T"
+    )
 
 
 def test_ratios_are_taken_within_a_round() -> None:
