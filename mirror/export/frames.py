@@ -44,12 +44,7 @@ class FrameReader(Generic[F]):
         if piece.frames is None:
             return
         for number, frame in enumerate(self._decode(piece, piece.frames)):
-            why = check_id(frame.id)
-            if why is not None:
-                raise ExportError(
-                    f"{piece.place}, frame {number}: id {place.shown(frame.id)} can't be an id:"
-                    f" {why}; download the export again or mend it."
-                )
+            refuse_bad_id(piece, number, frame.id)
             yield frame
         piece.source.passed(_length(piece.frames))
 
@@ -62,17 +57,39 @@ class FrameReader(Generic[F]):
         return self._one_by_one(piece, frames)
 
     def _one_by_one(self, piece: SequenceSlice, frames: Raw) -> Iterator[F]:
-        try:
-            pieces = _pieces.decode(frames)
-        except RecursionError:
-            raise place.too_deep(piece.place) from None
-        for number, raw in enumerate(pieces):
-            pieces[number] = _TAKEN
+        for number, raw in _cut(piece, frames):
             try:
                 frame = self._one.decode(raw)
             except (ValueError, RecursionError) as error:
                 raise wrong_frame(piece, number, error) from None
             yield frame
+
+
+def undecoded_frames(piece: SequenceSlice) -> Iterator[tuple[int, Raw]]:
+    """Every frame of `piece` by its number, undecoded and unchecked. Raises `ExportError`."""
+    if piece.frames is not None:
+        yield from _cut(piece, piece.frames)
+        piece.source.passed(_length(piece.frames))
+
+
+def _cut(piece: SequenceSlice, frames: Raw) -> Iterator[tuple[int, Raw]]:
+    try:
+        pieces = _pieces.decode(frames)
+    except RecursionError:
+        raise place.too_deep(piece.place) from None
+    for number, raw in enumerate(pieces):
+        pieces[number] = _TAKEN
+        yield number, raw
+
+
+def refuse_bad_id(piece: SequenceSlice, number: int, frame_id: str) -> None:
+    """Raise `ExportError` where the id of frame `number` can't be one."""
+    why = check_id(frame_id)
+    if why is not None:
+        raise ExportError(
+            f"{piece.place}, frame {number}: id {place.shown(frame_id)} can't be an id: {why};"
+            " download the export again or mend it."
+        )
 
 
 def _length(raw: Raw) -> int:
@@ -92,15 +109,16 @@ def wrong_frame(
     return place.wrong_shape(where, error, within)
 
 
-def decode_annotations(piece: SequenceSlice) -> dict[str, Any]:
-    """The whole sequence as dictionaries and lists. Raises `ExportError`."""
+def decode_annotations(piece: SequenceSlice, part: Raw | None = None) -> Any:
+    """A `part` of a sequence, such as one frame, or all of it, as dictionaries and lists.
+
+    Raises `ExportError`.
+    """
     try:
-        with memoryview(piece.raw) as text:
-            found: dict[str, Any] = orjson.loads(text)
-            piece.source.passed(len(text))
+        with memoryview(piece.raw if part is None else part) as text:
+            return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         # msgspec walked over it before, so this is text, a number or a depth beyond JSON's users
         if "UTF-8" in error.msg:
             raise place.bad_utf8(piece.place, piece.source.view, piece.source.start) from None
         raise ExportError(f"{piece.place}: {error.msg}; download the export again.") from None
-    return found

@@ -45,6 +45,11 @@ SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.size, f.sha256, f.width, f
 FROM frames f CROSS JOIN sequences s ON s.id = f.sequence
 WHERE f.id > ? AND f.state = 1 ORDER BY f.id LIMIT 4096
 """
+_RECORDED_OF = """
+SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.size, f.sha256, f.width, f.height
+FROM sequences s CROSS JOIN frames f ON f.sequence = s.id
+WHERE s.root_id = ? AND s.workspace_id = ? AND f.state = 1
+"""
 _NAMED = """
 SELECT s.workspace_id, s.root_id, f.frame_id FROM sequences s
 CROSS JOIN frames f ON f.sequence = s.id AND f.frame_id = ?1
@@ -129,6 +134,12 @@ class LedgerReader(Closing):
         """Bytes of each mirrored frame of one (workspace, root), by frame id."""
         with translated(self._path):
             return dict(self._db.execute(_SIZES, (root_id, workspace_id)).fetchall())
+
+    def recorded_of(self, workspace_id: str, root_id: str) -> list[RecordedFrame]:
+        """Every frame of one (workspace, root) recorded as mirrored."""
+        with translated(self._path):
+            rows = self._db.execute(_RECORDED_OF, (root_id, workspace_id)).fetchall()
+        return [RecordedFrame(row[0], FrameRef(*row[1:4]), *row[4:]) for row in rows]
 
     def copy(self, target: Path) -> None:
         """The whole ledger, as of one instant, into the empty file `target`; not durable yet."""
