@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mirror.annotations.mirrored import MirroredImage, MirroredImages
 from mirror.annotations.problems import Problems
 from mirror.annotations.reading import AnnotatedSequence, distinct_sequences
-from mirror.annotations.splits import Splits
+from mirror.annotations.splits import UNSPLIT, Splits
 from mirror.annotations.tally import Skip, Tally
 from mirror.annotations.values import Label
 from mirror.export import ExportFile
@@ -44,6 +44,9 @@ class Choice:
     unlabelled: bool = True
 
 
+EVERYTHING = Choice()
+
+
 class Collection:
     """Sequences, images and splits together. `problems` collects what reading leaves out."""
 
@@ -53,8 +56,8 @@ class Collection:
         images: MirroredImages | None,
         problems: Problems,
         *,
-        choice: Choice = Choice(),
-        splits: Splits = Splits(),
+        choice: Choice = EVERYTHING,
+        splits: Splits = UNSPLIT,
     ) -> None:
         """`exports` must be open, and stay so. Raises `ExportError`."""
         self.problems = problems

@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from mirror.annotations.problems import Problem, ProblemKind, Problems
 from mirror.annotations.values import (
@@ -113,8 +113,8 @@ def _points(found: Any) -> Points | None:
 
 
 class _Video(msgspec.Struct, gc=False, rename="camel"):
-    video_annotations: Raw | None = None
-    video_duration: Raw | None = None
+    video_annotations: Raw | UnsetType = UNSET
+    video_duration: Raw | UnsetType = UNSET
 
 
 _video = msgspec.json.Decoder(_Video)
@@ -123,7 +123,7 @@ _video = msgspec.json.Decoder(_Video)
 def decode_intervals(piece: SequenceSlice, problems: Problems) -> Iterator[Interval]:
     """The video annotations of a slice, in export order. Raises `ExportError`."""
     raw = _video.decode(piece.raw).video_annotations
-    if raw is None:
+    if raw is UNSET:
         return
     for index, each in enumerate(
         _list(decode_annotations(piece, raw), f"{piece.place}, videoAnnotations")
@@ -157,7 +157,7 @@ def decode_duration(piece: SequenceSlice) -> int | None:
     """How long the video is, in milliseconds, where the export says so: `videoDuration`, which the
     guide does not name, so nothing may rely on it."""
     raw = _video.decode(piece.raw).video_duration
-    found: Any = 0 if raw is None else decode_annotations(piece, raw)
+    found: Any = 0 if raw is UNSET else decode_annotations(piece, raw)
     return round(found) if type(found) in _NUMBERS and 0 < found <= _LONGEST else None
 
 

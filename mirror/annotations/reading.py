@@ -73,7 +73,7 @@ class AnnotatedSequence:
 
     @property
     def duration(self) -> int | None:
-        """Milliseconds, where the export says how long the video is; the guide has no such field."""
+        """Milliseconds, where the export says how long the video is (not in the guide)."""
         found = (decode_duration(piece) for piece in reversed(self._slices))
         return next((each for each in found if each is not None), None)
 

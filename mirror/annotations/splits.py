@@ -44,6 +44,9 @@ class Splits:
         return self.shares[-1][0]
 
 
+UNSPLIT = Splits()
+
+
 def parse_splits(text: str, seed: int) -> Splits:
     """`train=0.8,val=0.1,test=0.1`. Raises `UsageError` where it is no such text."""
     shares = []
