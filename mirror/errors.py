@@ -104,6 +104,13 @@ class InterruptedRunError(RunError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class MissingFramesError(RunError):
+    """Frames that are needed are not at the destination; the message names some."""
+
+    reason = "missing_frames"
+    exit_code = ExitCode.PARTIAL
+
+
 class CredentialsError(RunError):
     """The API refuses the credentials."""
 

@@ -1,6 +1,7 @@
 """Annotations, typed, and what is made of them. See `docs/annotations.md`."""
 
 from mirror.annotations.collection import Choice, Collection, Item
+from mirror.annotations.dataset import FrameDataset, Sample, Subset
 from mirror.annotations.mirrored import MirroredImage, MirroredImages
 from mirror.annotations.problems import Problem, ProblemKind, Problems, StrictProblems
 from mirror.annotations.reading import AnnotatedExport, AnnotatedSequence, open_export
@@ -27,6 +28,7 @@ __all__ = [
     "Box",
     "Choice",
     "Collection",
+    "FrameDataset",
     "Interval",
     "Item",
     "Keypoint",
@@ -40,10 +42,12 @@ __all__ = [
     "ProblemKind",
     "Problems",
     "Rectangle",
+    "Sample",
     "Shape",
     "Skip",
     "Splits",
     "StrictProblems",
+    "Subset",
     "Tally",
     "UnknownShape",
     "open_export",

@@ -43,6 +43,11 @@ class Choice:
     labels: frozenset[str] = frozenset()
     unlabelled: bool = True
 
+    def wanted(self, labels: tuple[Label, ...]) -> tuple[Label, ...]:
+        """Those of a frame's labels that are wanted."""
+        codes = self.labels
+        return tuple([label for label in labels if label.code in codes]) if codes else labels
+
 
 EVERYTHING = Choice()
 
@@ -97,7 +102,8 @@ class Collection:
         known = self._known(sequence)
         name = self.name(sequence)
         for frame in sequence.frames():
-            labels = self._wanted(frame.labels)
+            tally.seen += 1
+            labels = self._choice.wanted(frame.labels)
             image = known.get(frame.ref.frame_id)
             if self._images and image is None:
                 tally.skip(Skip.NOT_MIRRORED)
@@ -105,10 +111,6 @@ class Collection:
                 tally.skip(Skip.UNLABELLED)
             else:
                 yield Item(frame.ref, f"{name}/{frame.ref.frame_id}", labels, image)
-
-    def _wanted(self, labels: tuple[Label, ...]) -> tuple[Label, ...]:
-        codes = self._choice.labels
-        return tuple([label for label in labels if label.code in codes]) if codes else labels
 
     def _known(self, sequence: AnnotatedSequence) -> dict[str, MirroredImage]:
         if self._images is None:

@@ -36,43 +36,38 @@ _NUMBERS = frozenset({int, float})
 _LONGEST = 10**15
 
 
-class FrameDecoder:
-    """Decodes the frames of one sequence slice."""
+def decode_frame(piece: SequenceSlice, number: int, raw: Raw, problems: Problems) -> AnnotatedFrame:
+    """Frame `number` of a slice. Raises `ExportError` where it is no frame."""
+    found = decode_annotations(piece, raw)
+    place = f"{piece.place}, frame {number}"
+    frame_id = _object(found, place).get("id")
+    if not isinstance(frame_id, str):
+        raise _wrong(f"{place}, id", "a string", frame_id)
+    refuse_bad_id(piece, number, frame_id)
+    ref = FrameRef(piece.workspace_id, piece.root_id, frame_id)
+    return AnnotatedFrame(ref, tuple(_labels(found.get("labels"), place, problems)))
 
-    def __init__(self, piece: SequenceSlice, problems: Problems) -> None:
-        self._piece = piece
-        self._problems = problems
 
-    def decode(self, number: int, raw: Raw) -> AnnotatedFrame:
-        """Frame `number`. Raises `ExportError` where it is no frame."""
-        found = decode_annotations(self._piece, raw)
-        place = f"{self._piece.place}, frame {number}"
-        frame_id = _object(found, place).get("id")
-        if not isinstance(frame_id, str):
-            raise _wrong(f"{place}, id", "a string", frame_id)
-        refuse_bad_id(self._piece, number, frame_id)
-        ref = FrameRef(self._piece.workspace_id, self._piece.root_id, frame_id)
-        return AnnotatedFrame(ref, tuple(self._labels(found.get("labels"), place)))
+def _labels(found: Any, place: str, problems: Problems) -> Iterator[Label]:
+    for index, each in enumerate(_list(found, f"{place}, labels")):
+        at = f"{place}, labels[{index}]"
+        code = _object(each, at).get("code")
+        shapes = _list(each.get("shapes"), f"{at}.shapes")
+        if not code or not isinstance(code, str):
+            problems.add(Problem(ProblemKind.NO_CODE, at, "the label has no code"))
+        else:
+            yield Label(code, _name(each, code), tuple(_shapes(shapes, at, problems)))
 
-    def _labels(self, found: Any, place: str) -> Iterator[Label]:
-        for index, each in enumerate(_list(found, f"{place}, labels")):
-            at = f"{place}, labels[{index}]"
-            code = _object(each, at).get("code")
-            shapes = _list(each.get("shapes"), f"{at}.shapes")
-            if not code or not isinstance(code, str):
-                self._problems.add(Problem(ProblemKind.NO_CODE, at, "the label has no code"))
-                continue
-            yield Label(code, _name(each, code), tuple(self._shapes(shapes, at)))
 
-    def _shapes(self, found: list[Any], place: str) -> Iterator[Shape]:
-        for index, each in enumerate(found):
-            at = f"{place}.shapes[{index}]"
-            shape = shape_of(_object(each, at))
-            if isinstance(shape, Shape):
-                yield shape
-            else:
-                kind, what = shape
-                self._problems.add(Problem(kind, at, what))
+def _shapes(found: list[Any], place: str, problems: Problems) -> Iterator[Shape]:
+    for index, each in enumerate(found):
+        at = f"{place}.shapes[{index}]"
+        shape = shape_of(_object(each, at))
+        if isinstance(shape, Shape):
+            yield shape
+        else:
+            kind, what = shape
+            problems.add(Problem(kind, at, what))
 
 
 def shape_of(found: dict[str, Any]) -> Shape | tuple[ProblemKind, str]:

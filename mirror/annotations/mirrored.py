@@ -27,7 +27,7 @@ class MirroredImages(Closing):
     def __init__(self, root: Path, ledger: LedgerReader) -> None:
         self.root = root
         self._ledger = ledger
-        self._layout = Layout(ledger.template())
+        self.layout = Layout(ledger.template())
 
     @classmethod
     def open(cls, root: Path) -> Self:
@@ -43,7 +43,7 @@ class MirroredImages(Closing):
         """Those of one sequence, by frame id."""
         return {
             frame.ref.frame_id: MirroredImage(
-                self.root / self._layout.relative(frame.ref), frame.width, frame.height
+                self.root / self.layout.relative(frame.ref), frame.width, frame.height
             )
             for frame in self._ledger.recorded_of(workspace_id, root_id)
         }

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from mirror.annotations.decoding import FrameDecoder, decode_duration, decode_intervals
+from mirror.annotations.decoding import decode_duration, decode_frame, decode_intervals
 from mirror.annotations.problems import Problems, StrictProblems
 from mirror.annotations.values import AnnotatedFrame, Interval
 from mirror.closing import Closing
@@ -31,6 +32,19 @@ class _Occurrence(msgspec.Struct, gc=False):
 
 
 _occurrences = FrameReader(_Occurrence)
+
+
+class UndecodedFrame(NamedTuple):
+    """A frame's text in the mapped file; it keeps the file open. Its id is checked."""
+
+    piece: SequenceSlice
+    number: int
+    frame_id: str
+    raw: Raw
+
+    def decode(self, problems: Problems) -> AnnotatedFrame:
+        """The frame with its labels. Raises `ExportError`."""
+        return decode_frame(self.piece, self.number, self.raw, problems)
 
 
 class AnnotatedSequence:
@@ -58,11 +72,15 @@ class AnnotatedSequence:
 
         Raises `ExportError` where one is wrong beyond what can be left out.
         """
+        for frame in self.undecoded():
+            yield frame.decode(self._problems)
+
+    def undecoded(self) -> Iterator[UndecodedFrame]:
+        """The same frames, each to be decoded later. Raises `ExportError`."""
         for piece, chosen in zip(self._slices, self._choose(), strict=True):
-            decoder = FrameDecoder(piece, self._problems)
             for number, raw in undecoded_frames(piece) if chosen else ():
                 if number in chosen:
-                    yield decoder.decode(number, raw)
+                    yield UndecodedFrame(piece, number, chosen[number], raw)
 
     def intervals(self) -> tuple[Interval, ...]:
         """Its video annotations, in export order: the guide, 'Working with video annotations'."""

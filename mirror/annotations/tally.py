@@ -24,11 +24,13 @@ class Skip(StrEnum):
 class Tally:
     """Counts while things are written.
 
-    `written`: by what, in the plural (`frames`, `shapes`, `intervals`, …). `clipped`: shapes of
-    which a point was moved into the image. `skipped`: by `Skip`.
+    `seen`: frames so far, for a display. `written`: by what, in the plural (`frames`, `shapes`,
+    `intervals`, …). `clipped`: shapes of which a point was moved into the image. `skipped`: by
+    `Skip`.
     """
 
     def __init__(self) -> None:
+        self.seen = 0
         self.written: Counter[str] = Counter()
         self.clipped = 0
         self.skipped: Counter[Skip] = Counter()

@@ -1,0 +1,165 @@
+"""Frames with their annotations by number: what a training loop draws from.
+
+Nothing but an index is in memory: some 100 bytes a frame, of which the export's text stays in the
+mapped file until a frame is asked for. It can be handed to other processes: forked ones share the
+file, others open it anew.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+from mirror.annotations.collection import EVERYTHING, Choice, Collection
+from mirror.annotations.mirrored import MirroredImages
+from mirror.annotations.problems import Problems, StrictProblems
+from mirror.annotations.reading import UndecodedFrame
+from mirror.annotations.splits import UNSPLIT, Splits
+from mirror.annotations.values import Label
+from mirror.closing import Closing
+from mirror.errors import MissingFramesError
+from mirror.export import ExportFile
+from mirror.frames import FrameRef
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One frame. `path`: its PNG; `width`, `height`: pixels; `labels`: shapes in pixels, not
+    clipped to the image (`Shape.clipped` works on normalised points)."""
+
+    ref: FrameRef
+    path: Path
+    width: int
+    height: int
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Which frames are wanted: of a choice, those of one split (all where `split` is empty)."""
+
+    choice: Choice = EVERYTHING
+    splits: Splits = UNSPLIT
+    split: str = ""
+
+
+ALL = Subset()
+
+
+class FrameDataset(Closing, Sequence[Sample]):
+    """Every mirrored frame of `exports`, with its annotations in pixels.
+
+        dataset = mirror.FrameDataset("frames", "batch.json")
+        sample = dataset[0]
+        sample.path, sample.width, sample.labels[0].shapes[0].box
+
+    `len`, a number and a slice work as with any sequence, so PyTorch's `DataLoader` takes it as it
+    is. `missing`: how many frames were left out because they are not mirrored. `problems`: which
+    annotations were left out so far. Close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        dest: Path | str,
+        exports: Path | str | Iterable[Path | str],
+        *,
+        subset: Subset = ALL,
+        allow_missing: bool = False,
+        strict: bool = False,
+    ) -> None:
+        """Index the exports. Raises `ExportError`; `DestinationError` where `dest` has no ledger;
+        `MissingFramesError` where frames are not mirrored, unless `allow_missing`. `strict`: an
+        annotation that is wrong raises `ExportError` instead of being left out."""
+        named = [exports] if isinstance(exports, str | Path) else list(exports)
+        self._given = (Path(dest), [Path(each) for each in named], subset, allow_missing, strict)
+        self.problems: Problems = StrictProblems() if strict else Problems()
+        self._open()
+
+    def _open(self) -> None:
+        dest, paths, subset, allow_missing, _ = self._given
+        self._frames: list[UndecodedFrame] = []
+        self._widths, self._heights = array("I"), array("I")
+        self.missing = 0
+        self._root = dest
+        with ExitStack() as stack:
+            self._exports = [stack.enter_context(ExportFile.open(path)) for path in paths]
+            images = stack.enter_context(MirroredImages.open(dest))
+            self._layout = images.layout
+            self._index(subset, images)
+            if self.missing and not allow_missing:
+                raise MissingFramesError(
+                    f"{self.missing:,} frames are not at {str(dest)!a}: run `mirror sync` first, or"
+                    " leave them out with allow_missing."
+                )
+            stack.pop_all()
+        images.close()
+
+    def _index(self, subset: Subset, images: MirroredImages) -> None:
+        collection = Collection(
+            self._exports, None, self.problems, choice=subset.choice, splits=subset.splits
+        )
+        for sequence in collection.sequences:
+            if subset.split and collection.split(sequence) != subset.split:
+                continue
+            known = images.of(sequence.workspace_id, sequence.root_id)
+            for frame in sequence.undecoded():
+                image = known.get(frame.frame_id)
+                if not (subset.choice.unlabelled or self._labels(frame)):
+                    continue
+                if image is None:
+                    self.missing += 1
+                    continue
+                self._frames.append(frame)
+                self._widths.append(image.width)
+                self._heights.append(image.height)
+
+    def _labels(self, frame: UndecodedFrame) -> tuple[Label, ...]:
+        choice = self._given[2].choice
+        return choice.wanted(frame.decode(self.problems).labels)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        """The sample at `index`, or a list of those of a slice. Raises `IndexError`."""
+        if isinstance(index, slice):
+            return [self._sample(number) for number in range(len(self))[index]]
+        return self._sample(range(len(self))[index])
+
+    def _sample(self, number: int) -> Sample:
+        frame = self._frames[number]
+        width, height = self._widths[number], self._heights[number]
+        ref = FrameRef(frame.piece.workspace_id, frame.piece.root_id, frame.frame_id)
+        labels = tuple(
+            replace(label, shapes=tuple(shape.to_pixels(width, height) for shape in label.shapes))
+            for label in self._labels(frame)
+        )
+        return Sample(ref, self._root / self._layout.relative(ref), width, height, labels)
+
+    def close(self) -> None:
+        """Let go of the exports; nothing can be drawn any more."""
+        self._frames = []
+        for export in self._exports:
+            export.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open_again, self._given
+
+    def __repr__(self) -> str:
+        return f"<FrameDataset {len(self):,} frames of {str(self._root)!a}>"
+
+
+def _open_again(
+    dest: Path, exports: list[Path], subset: Subset, allow_missing: bool, strict: bool
+) -> FrameDataset:
+    return FrameDataset(dest, exports, subset=subset, allow_missing=allow_missing, strict=strict)
