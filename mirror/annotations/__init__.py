@@ -6,7 +6,7 @@ from mirror.annotations.mirrored import MirroredImage, MirroredImages
 from mirror.annotations.problems import Problem, ProblemKind, Problems, StrictProblems
 from mirror.annotations.reading import AnnotatedExport, AnnotatedSequence, open_export
 from mirror.annotations.splits import Splits, parse_splits
-from mirror.annotations.tally import Skip, Tally
+from mirror.annotations.tally import Note, Skip, Tally
 from mirror.annotations.values import (
     AnnotatedFrame,
     Box,
@@ -35,6 +35,7 @@ __all__ = [
     "Label",
     "MirroredImage",
     "MirroredImages",
+    "Note",
     "Outline",
     "Point",
     "Polyline",

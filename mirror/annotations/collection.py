@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mirror.annotations.mirrored import MirroredImage, MirroredImages
 from mirror.annotations.problems import Problems
 from mirror.annotations.reading import AnnotatedSequence, distinct_sequences
 from mirror.annotations.splits import UNSPLIT, Splits
 from mirror.annotations.tally import Skip, Tally
-from mirror.annotations.values import Label
+from mirror.annotations.values import Interval, Label
 from mirror.export import ExportFile
 from mirror.frames import FrameRef
 
@@ -74,16 +75,17 @@ class Collection:
             for sequence in distinct_sequences(exports, problems)
             if not choice.sequences or sequence.root_id in choice.sequences
         ]
-        roots = Counter(sequence.root_id for sequence in self.sequences)
-        self._shared = {root_id for root_id, count in roots.items() if count > 1 or not root_id}
+        self._names = dict(zip(self.sequences, _distinct_names(self.sequences), strict=True))
+
+    @property
+    def root(self) -> Path | None:
+        """The destination of the images, where one was named."""
+        return self._images.root if self._images else None
 
     def name(self, sequence: AnnotatedSequence) -> str:
-        """What names a sequence in files: its root id; with the workspace, where two share it."""
-        if not sequence.root_id:
-            return f"sequence-{sequence.index}"
-        if sequence.root_id in self._shared:
-            return f"{sequence.workspace_id}/{sequence.root_id}"
-        return sequence.root_id
+        """What names a sequence in files: its root id; with the workspace, where two share it. No
+        two have the same."""
+        return self._names[sequence]
 
     def split(self, sequence: AnnotatedSequence) -> str:
         """The split that a sequence belongs to, with all its frames."""
@@ -112,6 +114,11 @@ class Collection:
             else:
                 yield Item(frame.ref, f"{name}/{frame.ref.frame_id}", labels, image)
 
+    def intervals(self, sequence: AnnotatedSequence) -> tuple[Interval, ...]:
+        """The wanted video annotations of a sequence, in export order."""
+        codes, found = self._choice.labels, sequence.intervals()
+        return tuple([each for each in found if each.code in codes]) if codes else found
+
     def _known(self, sequence: AnnotatedSequence) -> dict[str, MirroredImage]:
         if self._images is None:
             return {}
@@ -119,3 +126,19 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"<Collection {len(self.sequences)} sequences>"
+
+
+def _distinct_names(sequences: Sequence[AnnotatedSequence]) -> Iterator[str]:
+    """Those without a root id are numbered; entries without a workspace may repeat a root id."""
+    roots = Counter(sequence.root_id for sequence in sequences)
+    taken: set[str] = set()
+    for sequence in sequences:
+        name = sequence.root_id or f"sequence-{sequence.index}"
+        if sequence.workspace_id and sequence.root_id and roots[sequence.root_id] > 1:
+            name = f"{sequence.workspace_id}/{sequence.root_id}"
+        distinct, number = name, 1
+        while distinct in taken:
+            number += 1
+            distinct = f"{name}-{number}"
+        taken.add(distinct)
+        yield distinct

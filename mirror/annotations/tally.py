@@ -19,6 +19,31 @@ class Skip(StrEnum):
     """A frame that is not at the destination."""
     UNLABELLED = "unlabelled"
     """A frame without labels, where those were not wanted."""
+    NO_INTERVALS = "no_intervals"
+    """A sequence without video annotations, in a format that has a file for each with some."""
+    TOO_LONG = "too_long"
+    """A sequence that is too long to be true, in a format with a line for each video frame."""
+
+
+class Note(StrEnum):
+    """The stable word for what was written otherwise than the export has it, or may surprise."""
+
+    OVERLAPS = "overlaps"
+    """An interval that begins while another one lasts, or at the same time."""
+    OPEN_STARTS = "open_starts"
+    """An interval whose start the export leaves open: it starts at 0."""
+    OPEN_ENDS = "open_ends"
+    """An interval whose end the export leaves open: it ends with its sequence."""
+    POINT_EVENTS = "point_events"
+    """An interval that starts and ends at once."""
+    BEYOND_DURATION = "beyond_duration"
+    """A sequence with an interval that ends after the duration which the export names."""
+    BETWEEN_ROWS = "between_rows"
+    """An interval that a format which looks once a second does not see."""
+    HIDDEN = "hidden"
+    """An interval of which a format with one phase at a time shows nothing: others cover it."""
+    REWORDED = "reworded"
+    """A label whose code or name can't stand in the format, and is written otherwise."""
 
 
 class Tally:
@@ -26,7 +51,7 @@ class Tally:
 
     `seen`: frames so far, for a display. `written`: by what, in the plural (`frames`, `shapes`,
     `intervals`, …). `clipped`: shapes of which a point was moved into the image. `skipped`: by
-    `Skip`.
+    `Skip`. `noted`: by `Note`.
     """
 
     def __init__(self) -> None:
@@ -34,6 +59,7 @@ class Tally:
         self.written: Counter[str] = Counter()
         self.clipped = 0
         self.skipped: Counter[Skip] = Counter()
+        self.noted: Counter[str] = Counter()
 
     def wrote(self, what: str, count: int = 1) -> None:
         """So many more of `what` are written."""
@@ -42,6 +68,11 @@ class Tally:
     def skip(self, why: Skip, count: int = 1) -> None:
         """So many more are left out."""
         self.skipped[why] += count
+
+    def note(self, what: Note, count: int = 1) -> None:
+        """So many more were written otherwise; 0 leaves no trace."""
+        if count:
+            self.noted[what.value] += count
 
     def clip(self, count: int = 1) -> None:
         """So many more shapes were clipped."""
