@@ -41,9 +41,11 @@ class Problem(NamedTuple):
 
 
 class Problems:
-    """Collects what is left out. `counts` by kind; `examples` are the first ten."""
+    """Collects what is left out. `counts` by kind; `examples` are the first ten. `lacking`: what
+    was asked for and is not in the exports at all, as a sentence."""
 
     def __init__(self) -> None:
+        self.lacking = ""
         self.counts: Counter[ProblemKind] = Counter()
         self.examples: list[Problem] = []
 
@@ -52,6 +54,10 @@ class Problems:
         self.counts[problem.kind] += 1
         if len(self.examples) < _MOST_EXAMPLES:
             self.examples.append(problem)
+
+    def lack(self, sentence: str) -> None:
+        """Nothing that was asked for is there."""
+        self.lacking = sentence
 
     def __repr__(self) -> str:
         return f"<Problems {dict(self.counts)}>"
@@ -67,3 +73,7 @@ class StrictProblems(Problems):
             f"{problem}; mend it on the platform and download again, or leave such annotations out"
             " by not asking for strict reading."
         )
+
+    def lack(self, sentence: str) -> None:
+        """Raises `ExportError` that says so."""
+        raise ExportError(sentence)

@@ -51,8 +51,8 @@ def parse_splits(text: str, seed: int) -> Splits:
     """`train=0.8,val=0.1,test=0.1`. Raises `UsageError` where it is no such text."""
     shares = []
     for part in text.split(","):
-        name, _, share = (each.strip() for each in part.partition("="))
-        if not (name.isascii() and name.isidentifier()):
+        name, equals, share = (each.strip() for each in part.partition("="))
+        if not (equals and name.isascii() and name.isidentifier()):
             raise UsageError(f"--split: {part.strip()!a} is not NAME=SHARE, as in train=0.8.")
         shares.append((name, _share(name, share)))
     if len(dict(shares)) < len(shares):

@@ -1,0 +1,205 @@
+"""From a collection to a folder in a format, whole or not at all.
+
+Which formats there are, and what becomes of a conversion. The writers are in `tables`, `phases` and
+`datasets`; what they need from an extra is imported when they run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from mirror.annotations.collection import Collection
+from mirror.annotations.datasets import Categories, ImageMode, format_names, write_dataset
+from mirror.annotations.output import fresh_folder, refuse_foreign
+from mirror.annotations.phases import write_activitynet, write_cholec80, write_webvtt
+from mirror.annotations.tables import write_csv, write_jsonl, write_parquet
+from mirror.annotations.tally import Tally
+from mirror.errors import MissingFramesError, UsageError
+
+MARKER = "annotations.json"
+"""The file in the folder that says what was written, and that we made it."""
+CATEGORIES = "categories.json"
+"""The file in the folder that keeps each label's number."""
+_MOST_NAMED = 10
+
+Writer = Callable[[Collection, Path, Tally], None]
+
+
+class Needs(Enum):
+    """What an export must have for a format to hold anything."""
+
+    ANYTHING = "labels or video annotations"
+    LABELS = "labelled frames"
+    INTERVALS = "video annotations"
+
+
+TABLES = {
+    "csv": "frames.csv, shapes.csv, intervals.csv",
+    "jsonl": "frames.jsonl, shapes.jsonl, intervals.jsonl",
+    "parquet": "frames.parquet, shapes.parquet, intervals.parquet",
+}
+PHASES = {
+    "webvtt": "one .vtt a sequence: phases as subtitles over the video",
+    "cholec80": "one phase and one tool text file a sequence, a line for each frame",
+    "activitynet": "one JSON in ActivityNet's form",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What was asked for. `fps`: frames a second of the video, `tools`: codes that are no phases,
+    both for `cholec80` alone. `images`: how image datasets come by the frames."""
+
+    format: str
+    images: ImageMode = ImageMode.REFERENCE
+    fps: float = 25.0
+    tools: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What became of it; written to the folder, too, as `annotations.json`.
+
+    `clipped`: shapes; `skipped`: by reason, whole annotations or frames; `left_out`: annotations
+    that are wrong, by kind of problem, with the first `examples`. `lacking`: a sentence where the
+    exports have nothing of what the format is about. `splits`: sequences of each, where there are
+    any.
+    """
+
+    format: str
+    sequences: int
+    written: dict[str, int]
+    clipped: int = 0
+    noted: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    lacking: str = ""
+    splits: dict[str, int] = field(default_factory=dict)
+
+
+def convert(collection: Collection, out: Path, wanted: Conversion, tally: Tally) -> Converted:
+    """Write `collection` to the folder `out`, in place of what an earlier conversion wrote there.
+
+    Raises `UsageError` for an unknown format or a folder of somebody else, `ExportError`, and
+    `DestinationError` for what the disk says; then `out` is as it was.
+    """
+    find_format(wanted.format)
+    refuse_foreign(out, MARKER)
+    writer = _writer(wanted, out)
+    with fresh_folder(out, MARKER) as folder:
+        writer(collection, folder, tally)
+        _look_for_nothing(collection, wanted.format, tally)
+        converted = _conclude(collection, wanted, tally)
+        text = msgspec.json.format(msgspec.json.encode(converted), indent=2)
+        (folder / MARKER).write_bytes(text + b"\n")
+    return converted
+
+
+def _conclude(collection: Collection, wanted: Conversion, tally: Tally) -> Converted:
+    problems = collection.problems
+    return Converted(
+        format=wanted.format,
+        sequences=len(collection.sequences),
+        written=dict(tally.written),
+        clipped=tally.clipped,
+        noted=dict(tally.noted),
+        skipped={str(why): count for why, count in tally.skipped.items()},
+        left_out={str(kind): count for kind, count in problems.counts.items()},
+        examples=[str(problem) for problem in problems.examples],
+        lacking=problems.lacking,
+        splits=_count_splits(collection),
+    )
+
+
+def _count_splits(collection: Collection) -> dict[str, int]:
+    if not collection.splits.split:
+        return {}
+    found = Counter(collection.split(sequence) for sequence in collection.sequences)
+    return {name: found[name] for name in collection.splits.names}
+
+
+def _look_for_nothing(collection: Collection, name: str, tally: Tally) -> None:
+    needs = needed(name)
+    if not any(tally.written[what] for what in _CONTENT[needs]):
+        collection.problems.lack(
+            f"The exports have no {needs.value} to write as {name}; `mirror inspect` shows what"
+            " they hold."
+        )
+
+
+def refuse_missing(collection: Collection, dest: Path) -> None:
+    """Raise `MissingFramesError`, which names some, where frames are not mirrored."""
+    missing = collection.missing()
+    first = list(islice(missing, _MOST_NAMED))
+    if not first:
+        return
+    count = len(first) + sum(1 for _ in missing)
+    more = f" and {count - len(first):,} more" if count > len(first) else ""
+    raise MissingFramesError(
+        f"{count:,} frames are not at {str(dest)!a}: {', '.join(map(str, first))}{more}. Run"
+        " `mirror sync` first, or leave them out with --allow-missing."
+    )
+
+
+_CONTENT = {
+    Needs.ANYTHING: ("shapes", "labels", "intervals"),
+    Needs.LABELS: ("shapes", "labels"),
+    Needs.INTERVALS: ("intervals",),
+}
+
+
+def needed(name: str) -> Needs:
+    """What the format of this name is about."""
+    if name in TABLES:
+        return Needs.ANYTHING
+    return Needs.INTERVALS if name in PHASES else Needs.LABELS
+
+
+def known_formats() -> dict[str, str]:
+    """Every format, with a line of help."""
+    return {**TABLES, **PHASES, **format_names()}
+
+
+def find_format(name: str) -> None:
+    """Raise `UsageError` where no format has this name."""
+    known = known_formats()
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, 3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise UsageError(f"There is no format {name!a}.{hint} `--to list` shows all.")
+
+
+def _writer(wanted: Conversion, out: Path) -> Writer:
+    tables: dict[str, Writer] = {
+        "csv": write_csv,
+        "jsonl": write_jsonl,
+        "parquet": write_parquet,
+        "webvtt": write_webvtt,
+        "activitynet": write_activitynet,
+        "cholec80": partial(write_cholec80, fps=wanted.fps, tools=wanted.tools),
+    }
+    return tables.get(wanted.format) or _dataset_writer(wanted, out)
+
+
+def _dataset_writer(wanted: Conversion, out: Path) -> Writer:
+    kept = out / CATEGORIES
+    categories = Categories.load(kept if kept.exists() else None)
+
+    def write(collection: Collection, folder: Path, tally: Tally) -> None:
+        write_dataset(
+            wanted.format, collection, folder, tally, images=wanted.images, categories=categories
+        )
+        categories.save(folder / CATEGORIES)
+
+    return write

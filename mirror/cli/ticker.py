@@ -1,0 +1,45 @@
+"""How far long work has come, on standard error: live on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+_SECONDS = 10.0
+
+
+@contextmanager
+def ticking(tell: Callable[[], str], *, quiet: bool) -> Iterator[None]:
+    """While the context lasts, what `tell` says; nothing where `quiet`."""
+    console = Console(file=sys.stderr, highlight=False)
+    if quiet:
+        yield
+    elif console.is_terminal:
+        with Live(
+            console=console, get_renderable=lambda: Text(tell(), style="dim"), transient=True
+        ):
+            yield
+    else:
+        yield from _lines(tell)
+
+
+def _lines(tell: Callable[[], str]) -> Iterator[None]:
+    done = Event()
+
+    def repeat() -> None:
+        while not done.wait(_SECONDS):
+            print(tell(), file=sys.stderr, flush=True)
+
+    thread = Thread(target=repeat, name="ticker", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
