@@ -1,0 +1,129 @@
+"""From values to rows: the cells of one row, in the order of its table's columns. No I/O.
+
+A cell is None where there is nothing to say. Points are lists of [x, y].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from mirror.annotations.collection import Collection, Item
+from mirror.annotations.mirrored import MirroredImage
+from mirror.annotations.reading import AnnotatedSequence
+from mirror.annotations.values import Interval, Label, Shape, UnknownShape
+
+Row = list[Any]
+_NO_BOX: Row = [None] * 4
+_NO_PIXELS: Row = [None] * 6
+
+
+class Place(NamedTuple):
+    """What all rows of a sequence share. `root`: the destination, where one was named."""
+
+    workspace_id: str
+    root_id: str
+    sequence: str
+    split: str
+    root: Path | None
+
+
+def place_of(collection: Collection, sequence: AnnotatedSequence) -> Place:
+    """Of one sequence."""
+    return Place(
+        sequence.workspace_id,
+        sequence.root_id,
+        collection.name(sequence),
+        collection.split(sequence),
+        collection.root,
+    )
+
+
+def frame_row(place: Place, item: Item) -> Row:
+    """Of `FRAMES`."""
+    return [
+        *item.ref,
+        place.sequence,
+        place.split,
+        *_image_cells(item.image, place.root),
+        len(item.labels),
+        sum(len(label.shapes) for label in item.labels),
+        [label.code for label in item.labels],
+        [label.name for label in item.labels],
+    ]
+
+
+def shape_rows(place: Place, item: Item) -> Iterator[Row]:
+    """Of `SHAPES`, one for each shape of the frame's labels."""
+    for label_index, label in enumerate(item.labels):
+        for shape_index, shape in enumerate(label.shapes):
+            yield [
+                *item.ref,
+                place.split,
+                label_index,
+                shape_index,
+                *_named(label),
+                shape.kind,
+                *_shape_cells(shape),
+                *_pixel_cells(shape, item.image),
+                _raw(shape),
+            ]
+
+
+def interval_row(place: Place, index: int, interval: Interval) -> Row:
+    """Of `INTERVALS`."""
+    return [
+        place.workspace_id,
+        place.root_id,
+        place.sequence,
+        place.split,
+        index,
+        interval.code,
+        interval.name,
+        interval.start,
+        interval.end,
+        interval.open_start,
+        interval.end is None,
+        interval.is_point,
+    ]
+
+
+def _named(label: Label) -> tuple[str, str]:
+    return label.code, label.name
+
+
+def _image_cells(image: MirroredImage | None, root: Path | None) -> Row:
+    if image is None:
+        return [None, None, None]
+    path = image.path.relative_to(root) if root else image.path
+    return [path.as_posix(), image.width, image.height]
+
+
+def _shape_cells(shape: Shape) -> Row:
+    if not shape.points:
+        return [[], *_NO_BOX, False]
+    box = shape.box
+    outside = box.left < 0 or box.top < 0 or box.right > 1 or box.bottom > 1
+    return [[[x, y] for x, y in shape.points], *box, outside]
+
+
+def _pixel_cells(shape: Shape, image: MirroredImage | None) -> Row:
+    """None for all where a coordinate is too large to be told in pixels."""
+    if image is None or not shape.points:
+        return _NO_PIXELS
+    pixels = shape.to_pixels(image.width, image.height)
+    box = pixels.box
+    if not all(map(isfinite, box)):
+        return _NO_PIXELS
+    area = None if isinstance(shape, UnknownShape) else pixels.area
+    if area is not None and not isfinite(area):
+        area = None
+    return [[[x, y] for x, y in pixels.points], *box, area]
+
+
+def _raw(shape: Shape) -> str | None:
+    return orjson.dumps(shape.raw).decode() if isinstance(shape, UnknownShape) else None
