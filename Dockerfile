@@ -6,8 +6,13 @@
 #   docker buildx imagetools inspect python:3.11-slim-bookworm     (the line `Digest:`)
 ARG BASE_IMAGE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
+# What is installed: `run`, or `all` with what `mirror annotations` and `preview` need beyond tables
+# in CSV (--build-arg LOCK=all; 500 MB more).
+ARG LOCK=run
+
 FROM ${BASE_IMAGE} AS builder
 ARG BASE_IMAGE
+ARG LOCK
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_COMPILE=1 \
@@ -15,9 +20,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /build
 # no pip in the environment that is shipped
 RUN python -m venv --without-pip /opt/mirror && python -m venv --without-pip /opt/build
-COPY requirements/run.txt requirements/build.txt requirements/sbom.py requirements/
+COPY requirements/run.txt requirements/all.txt requirements/build.txt requirements/sbom.py requirements/
 RUN pip --python /opt/mirror/bin/python install --require-hashes --only-binary :all: \
-        -r requirements/run.txt \
+        -r requirements/${LOCK}.txt \
  && pip --python /opt/build/bin/python install --require-hashes --only-binary :all: \
         -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
@@ -26,7 +31,7 @@ RUN pip --python /opt/build/bin/python wheel --no-deps --no-build-isolation --wh
  && pip --python /opt/mirror/bin/python install --no-deps --no-index dist/savant_mirror-*.whl \
  # the root file system may be read-only, so bytecode is made here and never checked again
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/mirror/lib \
- && python requirements/sbom.py --base "${BASE_IMAGE}" > /opt/mirror/sbom.cdx.json
+ && python requirements/sbom.py --base "${BASE_IMAGE}" --lock "${LOCK}" > /opt/mirror/sbom.cdx.json
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="savant-mirror" \

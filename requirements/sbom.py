@@ -1,6 +1,6 @@
 """Writes the software bill of materials of the image, CycloneDX 1.6 as JSON, to standard output.
 
-It says what the lock says and nothing else: every package of `run.txt` with its version, the
+It says what the lock says and nothing else: every package of it with its version, the
 hashes that are accepted for it, and where it is installed at all; and the image it stands on, as
 given with `--base`. What that image holds itself, it says in its own bill. Nothing in it depends
 on the time or the machine: the same lock gives the same bill. Needs the standard library alone.
@@ -88,12 +88,14 @@ def main() -> None:
     """Read the lock beside this file and the version of the package."""
     parser = argparse.ArgumentParser(description="Write the bill of materials of the lock.")
     parser.add_argument("--base", default="", help="the image it stands on: name:tag@sha256:…")
-    base = parser.parse_args().base
+    parser.add_argument("--lock", default="run", help="which lock: run, all")
+    given = parser.parse_args()
     source = (HERE.parent / "mirror" / "__init__.py").read_text(encoding="utf-8")
     version = re.search(r'__version__ = "([^"]+)"', source)
     if version is None:
         sys.exit("mirror/__init__.py names no version")
-    found = bill((HERE / "run.txt").read_text(encoding="utf-8"), version[1], base)
+    lock = (HERE / f"{given.lock}.txt").read_text(encoding="utf-8")
+    found = bill(lock, version[1], given.base)
     json.dump(found, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
