@@ -7,7 +7,7 @@ kind holds there is its own affair. A label or shape without a name is counted u
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -108,22 +108,37 @@ def read_phases(piece: SequenceSlice) -> list[Phase]:
         raise place.wrong_shape(piece.place, error) from None
 
 
-def count_outside(shape: Shape) -> int:
-    """How many points of `shape` lie outside 0..1. Raises `ValidationError`, `RecursionError`."""
+def as_points(points: Raw) -> list[_Point]:
+    """Every point, none where it is null. Raises `ValidationError`, `RecursionError`."""
+    return _points.decode(points) or []
+
+
+class Beyond(NamedTuple):
+    """The points of a shape that lie outside 0..1: how many, and how far the farthest is beyond, in
+    widths or heights of the frame."""
+
+    points: int
+    distance: float
+
+
+def outside(shape: Shape) -> Beyond | None:
+    """What of `shape` lies outside 0..1. Raises `ValidationError`, `RecursionError`."""
     if shape.points is UNSET:
-        return 0
+        return None
     try:
         _inside_points.decode(shape.points)
     except msgspec.ValidationError:
-        return _count_each(shape.kind, shape.points)
-    return 0
+        return _look_at_each(shape.kind, shape.points)
+    return None
 
 
-def _count_each(kind: str, points: Raw) -> int:
+def _look_at_each(kind: str, points: Raw) -> Beyond | None:
     try:
-        decoded = _points.decode(points) or []
+        decoded = as_points(points)
     except msgspec.ValidationError:
         if kind in KNOWN_SHAPES:
             raise
-        return 0
-    return sum(not (0 <= point.x <= 1 and 0 <= point.y <= 1) for point in decoded)
+        return None
+    distances = [max(-point.x, point.x - 1, -point.y, point.y - 1) for point in decoded]
+    beyond = [distance for distance in distances if distance > 0]
+    return Beyond(len(beyond), max(beyond)) if beyond else None

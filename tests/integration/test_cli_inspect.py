@@ -36,9 +36,9 @@ def test_json_is_one_object_with_the_totals_at_the_top() -> None:
     assert result.exit_code == 0
     found = json.loads(result.stdout)
     assert set(found) == {
-        *("exports", "by_sequence", "sequences", "distinct_sequences", "frames"),
-        *("repeated_frames", "labelled_frames", "labels", "label_frames", "shapes"),
-        *("points_outside", "phases"),
+        *("exports", "by_sequence", "videos", "sequences", "distinct_sequences", "frames"),
+        *("repeated_frames", "repeats", "labelled_frames", "labels", "label_frames", "coverage"),
+        *("shapes", "shapes_per_frame", "points_outside", "outside", "phases", "video"),
     }
     assert (found["sequences"], found["frames"], found["repeated_frames"]) == (6, 10, 3)
     assert found["labels"]["gallbladder"] == 4
@@ -48,17 +48,21 @@ def test_json_is_one_object_with_the_totals_at_the_top() -> None:
         "milliseconds": 0,
         "point_events": 1,
         "open_ends": 0,
+        "backwards": 0,
     }
     first = found["exports"][0]
     assert first["path"] == FRAMES
     assert first["size"] == Path(FRAMES).stat().st_size
     assert len(first["sha256"]) == 64
-    assert set(first) == {"path", "sha256", "size"} | set(found) - {"exports", "by_sequence"}
+    assert set(first) == {"path", "sha256", "size"} | set(found) - {
+        *("exports", "by_sequence", "videos")
+    }
     assert len(found["by_sequence"]) == 5
 
 
 def test_the_document_names_every_field() -> None:
     text = (SAMPLES.parents[1] / "docs" / "exports.md").read_text()
+    text = text[: text.index("## `mirror inspect --diff")]
     documented = re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)
     assert sorted(documented) == sorted(json.loads(_run(VIDEO, "--json").stdout))
 
@@ -69,11 +73,15 @@ def test_for_a_pipe_it_is_plain_lines() -> None:
     assert result.stderr == ""
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["export", "size", "sequences", "frames", "repeated", "labelled"] in lines
-    assert ["together", "20.3", "kB", "6", "10", "3", "8"] in lines
-    assert ["gallbladder", "4", "2"] in lines
+    assert ["together", "20.3", "kB", "6", "10", "3", "8", "(80.0", "%)"] in lines
+    assert ["gallbladder", "4", "2", "20.0", "%"] in lines
     assert ["ellipse", "1"] in lines
-    assert "2 points outside the frame (x or y beyond 0..1)" in result.stdout
-    assert ["gallbladder_dissection", "1", "11", "min", "40", "s", "0", "0"] in lines
+    assert (
+        "2 points outside the frame (x or y beyond 0..1), by at most 0.4 % of its width or height\n"
+        f"first: Export '{FRAMES}', sequence 0 (rootId '795b929e-9a9a-40fd-aa7b-5bf55eb561a4'),"
+        " frame 4, labels[0].shapes[0]\n"
+    ) in result.stdout
+    assert ["gallbladder_dissection", "1", "11", "min", "40", "s", "0", "0", "0"] in lines
     assert ["795b929e-9a9a-40fd-aa7b-5bf55eb561a4", "6", "4"] in lines
     assert "\x1b" not in result.stdout
 

@@ -15,10 +15,16 @@ import pytest
 from mirror.errors import ExportError
 from mirror.export import (
     Counts,
+    Coverage,
     ExportFile,
     ExportSummary,
+    Outside,
     PhaseCounts,
+    Repeats,
     SequenceCounts,
+    ShapePlace,
+    ShapesPerFrame,
+    VideoCoverage,
     summarize,
 )
 
@@ -39,18 +45,28 @@ def _made(tmp_path: Path, *documents: list[dict[str, Any]]) -> ExportSummary:
     return _summarize(*paths)
 
 
-def _phase(milliseconds: int = 0, point_events: int = 0, open_ends: int = 0) -> PhaseCounts:
-    return PhaseCounts(1, milliseconds, point_events, open_ends)
+def _phase(
+    milliseconds: int = 0, point_events: int = 0, open_ends: int = 0, backwards: int = 0
+) -> PhaseCounts:
+    return PhaseCounts(1, milliseconds, point_events, open_ends, backwards)
 
 
+FIRST = "795b929e-9a9a-40fd-aa7b-5bf55eb561a4"
+OUTSIDE = ShapePlace(
+    str(SAMPLES / "frame-batch.json"), 0, 4, 0, 0, FIRST, "9ae085bf-0b50-4a3f-9e71-5c0bdf6da8e1"
+)
 FRAME_BATCH = Counts(
     sequences=4,
     distinct_sequences=3,
     frames=10,
     repeated_frames=3,
+    repeats=Repeats(in_entry=0, in_export=3, across_exports=0),
     labelled_frames=8,
     labels={"gallbladder": 4, "liver": 4, "grasper": 3, "cystic_duct": 2, "hook": 1},
     label_frames={"liver": 4, "gallbladder": 2, "grasper": 2, "cystic_duct": 1, "hook": 1},
+    coverage=Coverage(
+        0.8, {"liver": 0.4, "gallbladder": 0.2, "grasper": 0.2, "cystic_duct": 0.1, "hook": 0.1}
+    ),
     shapes={
         "close_polygon": 11,
         "rectangle": 3,
@@ -58,19 +74,26 @@ FRAME_BATCH = Counts(
         "open_polygon": 2,
         "ellipse": 1,
     },
+    shapes_per_frame=ShapesPerFrame(1, 1.0, 1.62, 3, {1: 5, 2: 1, 3: 2}),
     points_outside=2,
+    outside=Outside(1, OUTSIDE, pytest.approx(0.004), OUTSIDE),
     phases={},
+    video=VideoCoverage(0, 0, 0, None),
 )
 VIDEO_BATCH = Counts(
     sequences=2,
     distinct_sequences=2,
     frames=0,
     repeated_frames=0,
+    repeats=Repeats(0, 0, 0),
     labelled_frames=0,
     labels={},
     label_frames={},
+    coverage=Coverage(None, {}),
     shapes={},
+    shapes_per_frame=None,
     points_outside=0,
+    outside=None,
     phases={
         "bleeding": _phase(35_000),
         "calot_dissection": _phase(519_500),
@@ -80,6 +103,7 @@ VIDEO_BATCH = Counts(
         "packaging": _phase(open_ends=1),
         "preparation": _phase(92_000),
     },
+    video=VideoCoverage(1, 1_425_000, 1_425_000, 1.0),
 )
 
 
@@ -140,7 +164,9 @@ def test_what_has_no_name_is_counted_under_one(tmp_path: Path) -> None:
     assert total.label_frames == {"(no code)": 1}
     assert total.labelled_frames == 1
     assert total.shapes == {"(no type)": 1, "blob": 1}
-    assert total.phases == {"(no code)": _phase()}, "an end before its start lasts nothing"
+    assert total.phases == {"(no code)": _phase(backwards=1)}, (
+        "an end before its start lasts nothing"
+    )
 
 
 def test_phases_of_one_code_add_up_over_sequences_and_exports(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mirror.export import Selection
 from mirror.export.selection import case_twins
-from mirror.export.shapes import NO_TYPE, Phase, Shape, count_outside
+from mirror.export.shapes import NO_TYPE, Phase, Shape, outside
 
 
 @pytest.mark.parametrize(
@@ -59,28 +59,31 @@ def _shape(points: str, kind: str = "close_polygon") -> Shape:
 
 
 @pytest.mark.parametrize(
-    ("points", "outside"),
+    ("points", "beyond"),
     [
-        ("null", 0),
-        ("[]", 0),
-        ('[{"x":0,"y":1},{"x":0.5,"y":0.0}]', 0),
-        ('[{"x":-0.001,"y":1},{"x":0.5,"y":0.5},{"x":0,"y":1.5}]', 2),
-        ('[{"x":2,"y":-2}]', 1),
+        ("null", None),
+        ("[]", None),
+        ('[{"x":0,"y":1},{"x":0.5,"y":0.0}]', None),
+        ('[{"x":-0.25,"y":1},{"x":0.5,"y":0.5},{"x":0,"y":1.5}]', (2, 0.5)),
+        ('[{"x":2,"y":-2}]', (1, 2.0)),
+        ('[{"x":3.5,"y":-2}]', (1, 2.5)),
     ],
 )
-def test_points_outside_the_frame_are_counted(points: str, outside: int) -> None:
-    assert count_outside(_shape(points)) == outside
+def test_points_outside_the_frame_are_counted_and_measured(
+    points: str, beyond: tuple[int, float] | None
+) -> None:
+    assert outside(_shape(points)) == beyond
 
 
 def test_a_shape_without_points_has_none_outside() -> None:
-    assert count_outside(Shape(type="rectangle")) == 0
+    assert outside(Shape(type="rectangle")) is None
 
 
 @pytest.mark.parametrize("points", ["[1]", "{}", '[{"x":"0","y":0}]', '[{"x":1e999,"y":0}]'])
 def test_points_must_be_points_but_for_an_unknown_kind(points: str) -> None:
     with pytest.raises(msgspec.ValidationError):
-        count_outside(_shape(points))
-    assert count_outside(_shape(points, "mask")) == 0
+        outside(_shape(points))
+    assert outside(_shape(points, "mask")) is None
 
 
 @pytest.mark.parametrize("text", ["{}", '{"label":null}', '{"label":{}}', '{"label":{"code":""}}'])
