@@ -9,10 +9,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from mirror.cli.output import tell_checksums
 from mirror.cli.shell import Shell, folder
 from mirror.observe.phrases import number
 from mirror.observe.text import printable
-from mirror.sync.merging import merge_shards
+from mirror.sync.merging import Folded, merge_shards
 
 
 def merge(
@@ -47,7 +48,13 @@ def merge(
     named = printable(str(dest))
     if not (folded.shards or folded.damaged):
         typer.echo(f"{named}: no shard's ledger is left to merge.")
-        return
+    else:
+        _tell(named, folded)
+    if write_checksums:
+        tell_checksums(dest)
+
+
+def _tell(named: str, folded: Folded) -> None:
     typer.echo(
         f"{named}: the ledgers of {number(folded.shards, 'shard')} merged;"
         f" {number(folded.mirrored, 'frame')} newly recorded as mirrored,"

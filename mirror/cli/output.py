@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mirror.observe.phrases import clean, duration, number, size, word
+from mirror.observe.text import printable
 from mirror.sync.report import RunReport
 
 _MOST_NAMED = 10
@@ -35,6 +37,17 @@ def print_report(report: RunReport) -> None:
     console.print(_counts(report))
     for line in _advice(report):
         console.print(Text(line))
+
+
+def tell_checksums(dest: Path) -> None:
+    """Where the checksums are, and how to check them."""
+    named = printable(str(dest))
+    Console(highlight=False, soft_wrap=True).print(
+        Text(
+            f"Checksums are in {named}/.mirror/SHA256SUMS; to check them:\n"
+            f"  cd {named} && sha256sum --check --quiet .mirror/SHA256SUMS"
+        )
+    )
 
 
 def _counts(report: RunReport) -> Table:

@@ -1,4 +1,4 @@
-"""How far long work has come, on standard error: live on a terminal, a line now and then elsewhere."""
+"""How far long work has come, on standard error: live on a terminal, else a line every 10 s."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def ticking(tell: Callable[[], str], *, quiet: bool) -> Iterator[None]:
         ):
             yield
     else:
-        yield from _lines(tell)
+        yield from _lines(tell, console)
 
 
-def _lines(tell: Callable[[], str]) -> Iterator[None]:
+def _lines(tell: Callable[[], str], console: Console) -> Iterator[None]:
     done = Event()
 
     def repeat() -> None:
         while not done.wait(_SECONDS):
-            print(tell(), file=sys.stderr, flush=True)
+            console.print(tell())
 
     thread = Thread(target=repeat, name="ticker", daemon=True)
     thread.start()

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from mirror.cli.output import print_report
+from mirror.cli.output import print_report, tell_checksums
 from mirror.cli.running import observed, run_observed
 from mirror.cli.shell import Shell, folder
 from mirror.cli.signals import run_loop
@@ -104,11 +104,15 @@ def verify(
     if as_json:
         _print_json(_summary(dest, verified, report, code, seconds), findings)
     else:
-        _print(dest, verified, report, findings, seconds)
+        sound = "have their size" if quick else "are whole"
+        sound += f" ({size(verified.size)} in {duration(seconds)})"
+        _print(dest, verified, report, findings, sound)
     if report is not None and report.error:
         shell.say(report.error)
     if write_checksums and not repair:  # last, so that it can't keep back what was found
         write_checksums_at(dest, settings)
+        if not as_json:
+            tell_checksums(dest)
     raise typer.Exit(int(code))
 
 
@@ -168,17 +172,14 @@ def _print_json(summary: dict[str, Any], findings: _Findings) -> None:
 
 
 def _print(
-    dest: Path, verified: Verified, report: RunReport | None, findings: _Findings, seconds: float
+    dest: Path, verified: Verified, report: RunReport | None, findings: _Findings, sound: str
 ) -> None:
     for line in findings:
         found = msgspec.json.decode(line)
         typer.echo(f"{printable(found['path'])}: {found['damage']}: {printable(found['detail'])}")
     named = printable(str(dest))
     if not verified.damaged:
-        typer.echo(
-            f"{named}: all {verified.frames:,} recorded frames are whole"
-            f" ({size(verified.size)} in {duration(seconds)})."
-        )
+        typer.echo(f"{named}: all {verified.frames:,} recorded frames {sound}.")
     else:
         typer.echo(
             f"{named}: {verified.damaged:,} of {verified.frames:,} recorded frames"

@@ -78,6 +78,7 @@ def _only(ways: dict[str, T], what: str, name: str) -> T:
         raise UsageError(
             f"The ledger knows no {what} {name!r}; `mirror status` lists the sequences."
             " Nothing was erased."
+            + (" A frame is named without .png." if name.endswith(".png") else "")
         )
     if len(ways) > 1:
         raise UsageError(
