@@ -91,6 +91,11 @@ class Collection:
         """The split that a sequence belongs to, with all its frames."""
         return self.splits.of(sequence.workspace_id, sequence.root_id)
 
+    @property
+    def frames_root(self) -> Path | None:
+        """The destination of the images; None where none was named."""
+        return self._images.root if self._images else None
+
     def missing(self) -> Iterator[FrameRef]:
         """Frames that are not mirrored; none where no destination was named."""
         for sequence in self.sequences if self._images else ():

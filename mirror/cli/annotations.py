@@ -1,6 +1,7 @@
-"""`mirror annotations`: annotations as training data."""
+"""`mirror annotations`: annotations as training data.
 
-from __future__ import annotations
+Without the usual import of `annotations` from `__future__`: the command has that name.
+"""
 
 import os
 from collections.abc import Iterator

@@ -13,7 +13,8 @@ from mirror.cli.output import tell_checksums
 from mirror.cli.shell import Shell, folder
 from mirror.observe.phrases import number
 from mirror.observe.text import printable
-from mirror.sync.merging import Folded, merge_shards
+from mirror.store import Folded
+from mirror.sync.merging import merge_shards
 
 
 def merge(
