@@ -4,6 +4,7 @@ from mirror.store.audit import AuditLine, Erased, Purged, PurgeTarget, audit_of,
 from mirror.store.checksums import has_checksums, write_checksums
 from mirror.store.commit import Committer
 from mirror.store.destination import Destination
+from mirror.store.duplicates import Duplicates, EqualFrames, equal_frames
 from mirror.store.layout import STATE, Layout, place_of
 from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, LockState, lock_state

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from mirror.closing import Closing
@@ -63,6 +64,8 @@ _STATES = """
 SELECT f.frame_id, f.state, f.reason FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ?
 """
+
+T = TypeVar("T")
 
 
 class LedgerReader(Closing):
@@ -199,6 +202,11 @@ class LedgerReader(Closing):
             for row in page:
                 frame = PendingFrame(row[0], FrameRef(row[1], row[2], row[3]), row[4])
                 yield Failure(frame, row[5], row[6], row[4])
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What a function of `store/` reads by itself."""
+        with translated(self._path):
+            return question(self._db)
 
     def summary(self) -> LedgerSummary:
         """Everything counted, as of one instant."""
