@@ -21,8 +21,6 @@ class Skip(StrEnum):
     """A frame without labels, where those were not wanted."""
     NO_INTERVALS = "no_intervals"
     """A sequence without video annotations, in a format that has a file for each with some."""
-    TOO_LONG = "too_long"
-    """A sequence that is too long to be true, in a format with a line for each video frame."""
 
 
 class Note(StrEnum):
