@@ -42,6 +42,10 @@ class Note(StrEnum):
     """An interval of which a format with one phase at a time shows nothing: others cover it."""
     REWORDED = "reworded"
     """A label whose code or name can't stand in the format, and is written otherwise."""
+    BOXED = "boxed"
+    """An outline of which a format with nothing but boxes holds the box around it."""
+    UNCOUNTED = "uncounted"
+    """A shape or label given to a library that may leave it out without a word."""
 
 
 class Tally:

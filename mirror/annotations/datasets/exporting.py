@@ -1,0 +1,139 @@
+"""Image datasets: from a collection to a folder in one of datumaro's formats.
+
+Frames are read and counted once (`gathering`), then datumaro's exporter writes the annotations. Of
+the formats that we vouch for, it never touches an image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mirror.annotations.collection import Collection
+from mirror.annotations.datasets.categories import Categories
+from mirror.annotations.datasets.extra import exporter_of, load, told
+from mirror.annotations.datasets.formats import MASKS, NAMED, OTHER, Format, format_names
+from mirror.annotations.datasets.gathering import Gathered, gather
+from mirror.annotations.datasets.images import ImageMode, Images, root_of
+from mirror.annotations.datasets.marks import LABEL, POINT, Marker
+from mirror.annotations.datasets.masks import write_masks
+from mirror.annotations.datasets.source import Maker, Paths, Source
+from mirror.annotations.tally import Tally
+from mirror.errors import UsageError
+
+_FILE_NAME = re.compile(r"\w[\w .()+-]*")
+
+
+def write_dataset(
+    name: str,
+    collection: Collection,
+    out: Path,
+    tally: Tally,
+    *,
+    images: ImageMode,
+    categories: Categories,
+) -> None:
+    """Write `collection` to the empty folder `out` in the format of this name.
+
+    `categories` takes in the labels that are new. Raises `UsageError` where the collection knows no
+    sizes of frames or the format can't do what is asked, `ExportError`, `DestinationError`, and
+    `OSError` where the disk refuses.
+    """
+    if name not in format_names():
+        raise UsageError(f"There is no image dataset format {name!a}.")
+    if name == MASKS:
+        write_masks(collection, out, tally, images=images, categories=categories)
+    elif name in NAMED:
+        _write_named(name, collection, out, tally, images=images, categories=categories)
+    else:
+        _write_other(name, collection, out, tally, images=images, categories=categories)
+
+
+def _write_named(
+    name: str,
+    collection: Collection,
+    out: Path,
+    tally: Tally,
+    *,
+    images: ImageMode,
+    categories: Categories,
+) -> None:
+    form = NAMED[name]
+    _refuse_splits(name, form, set(collection.splits.names))
+    placed = Images(out, form.place, images, root_of(collection, name))
+    datumaro = load("datumaro", name)
+    with gather(collection, out, Marker(form.holds, tally), placed) as gathered:
+        _refuse_splits(name, form, set(gathered.splits))
+        refuse_codes(name, gathered.names, file_names=form.files_by_label)
+        categories.take_in(gathered.names)
+        paths = Paths.NAMES if form.writes_paths else Paths.NOWHERE
+        source = Source(gathered.splits, Maker(datumaro, categories, paths))
+        with told(name):
+            exporter_of(name).convert(source, save_dir=str(out), **_options(name, form, gathered))
+
+
+def _write_other(
+    name: str,
+    collection: Collection,
+    out: Path,
+    tally: Tally,
+    *,
+    images: ImageMode,
+    categories: Categories,
+) -> None:
+    """All in memory, and images as datumaro places them: what else may an exporter ask for?"""
+    if images is ImageMode.HARDLINK:
+        raise UsageError(f"--to {name}: datumaro places the images itself: use --images copy.")
+    unplaced = Images(out, OTHER.place, ImageMode.REFERENCE, root_of(collection, name))
+    datumaro = load("datumaro", name)
+    with gather(collection, out, Marker(OTHER.holds, tally), unplaced) as gathered:
+        refuse_codes(name, gathered.names, file_names=True)
+        categories.take_in(gathered.names)
+        copied = images is ImageMode.COPY
+        maker = Maker(datumaro, categories, Paths.REAL if copied else Paths.NOWHERE)
+        with told(name):
+            dataset = datumaro.Dataset.from_iterable(
+                Source(gathered.splits, maker),
+                categories=maker.categories(),
+                media_type=maker.media_type,
+            )
+            dataset.export(str(out), name, save_media=copied)
+
+
+def _options(name: str, form: Format, gathered: Gathered) -> dict[str, Any]:
+    options: dict[str, Any] = {"stream": True} if form.streams else {}
+    if name == "coco":
+        further = {POINT: "person_keypoints", LABEL: "labels"}
+        found = [task for kind, task in further.items() if kind in gathered.kinds]
+        options["tasks"] = ["instances", *found]
+    return options
+
+
+def _refuse_splits(name: str, form: Format, found: set[str]) -> None:
+    """Raise `UsageError` where the format can't do with these splits."""
+    strange = sorted(found.difference(form.allows)) if form.allows else []
+    lacking = [split for split in form.needs if split not in found]
+    if not (strange or lacking):
+        return
+    what = (
+        f"has no place for frames in {', '.join(strange)}"
+        if strange
+        else f"needs frames in {' and '.join(form.needs)}, and there are none in {lacking[0]}"
+    )
+    raise UsageError(
+        f"--to {name} {what}: give --split train=0.8,val=0.2, or with more sequences or another"
+        " --seed where a split came out empty."
+    )
+
+
+def refuse_codes(name: str, codes: Iterable[str], *, file_names: bool) -> None:
+    """Raise `UsageError` where a label code would break the format; `file_names`: where it becomes
+    part of one."""
+    for code in codes:
+        if not code.isprintable() or (file_names and not _FILE_NAME.fullmatch(code)):
+            raise UsageError(
+                f"The label code {code!a} can't be written as {name}: choose other labels with"
+                " --label, or another format."
+            )
