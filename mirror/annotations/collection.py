@@ -17,6 +17,7 @@ from mirror.annotations.reading import AnnotatedSequence, distinct_sequences
 from mirror.annotations.splits import UNSPLIT, Splits
 from mirror.annotations.tally import Skip, Tally
 from mirror.annotations.values import Interval, Label
+from mirror.errors import UsageError
 from mirror.export import ExportFile
 from mirror.frames import FrameRef
 
@@ -65,7 +66,8 @@ class Collection:
         choice: Choice = EVERYTHING,
         splits: Splits = UNSPLIT,
     ) -> None:
-        """`exports` must be open, and stay so. Raises `ExportError`."""
+        """`exports` must be open, and stay so. Raises `ExportError`, and `UsageError` where they
+        hold no sequence that was chosen."""
         self.problems = problems
         self.splits = splits
         self._images = images
@@ -75,6 +77,11 @@ class Collection:
             for sequence in distinct_sequences(exports, problems)
             if not choice.sequences or sequence.root_id in choice.sequences
         ]
+        unknown = choice.sequences - {sequence.root_id for sequence in self.sequences}
+        if unknown:
+            raise UsageError(
+                f"The exports hold no sequence {min(unknown)!a}; `mirror inspect` lists them."
+            )
         self._names = dict(zip(self.sequences, _distinct_names(self.sequences), strict=True))
 
     @property
