@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from mirror.cli.duplicates import echo_with_duplicates, find_duplicates, headline
+from mirror.cli.duplicates import sections as duplicate_sections
 from mirror.cli.shell import Shell, folder
 from mirror.cli.tables import Section, print_sections
-from mirror.errors import ExitCode
+from mirror.errors import ExitCode, UsageError
 from mirror.observe.phrases import size
 from mirror.observe.text import printable
 from mirror.store import (
@@ -42,6 +44,12 @@ def status(
     failures: Annotated[
         bool, typer.Option("--failures", help="List every frame that has failed, a line each.")
     ] = False,
+    duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--duplicates", help="Find mirrored frames whose files are equal, by SHA-256."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what is mirrored, failed and pending at DEST. Reads only; a run may be going on.
@@ -53,7 +61,11 @@ def status(
     mirror status frames
 
     mirror status frames --failures | cut -f 3,4
+
+    mirror status frames --duplicates
     """
+    if failures and duplicates and not as_json:
+        raise UsageError("--failures and --duplicates are two lists: ask for one, or for --json.")
     shards = shards_of(dest)
     summary = LedgerSummary.nothing()
     failed: list[dict[str, Any]] | None = [] if failures else None
@@ -70,14 +82,17 @@ def status(
         found = _as_json(dest, summary, lock, last, failed) | {
             "shards": [_shard_as_json(each) for each in shards]
         }
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        if duplicates:
+            echo_with_duplicates(found, dest if reader else None)
+        else:
+            typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
     else:
-        for line in _headlines(dest, summary, lock, last):
+        equal = find_duplicates(dest) if duplicates and reader else None
+        for line in (*_headlines(dest, summary, lock, last), *([headline(equal)] if equal else [])):
             typer.echo(line)
-        if lock.holder is None and unfinished(audit_of(dest)) is not None:
-            typer.echo(f"A purge was cut short: `mirror purge {printable(str(dest))}` finishes it.")
         typer.echo()
-        print_sections((*_shard_section(shards), *_sections(summary)))
+        tables = duplicate_sections(equal) if equal else _sections(summary)
+        print_sections((*_shard_section(shards), *tables))
     if summary.frames.failed or any(each.failed for each in shards):
         raise typer.Exit(int(ExitCode.PARTIAL))
 
@@ -149,6 +164,8 @@ def _headlines(
             f"Last run: {printable(last.outcome)} (exit code {last.exit_code}),"
             f" ended {last.ended_at}"
         )
+    if lock.holder is None and unfinished(audit_of(dest)) is not None:
+        yield f"A purge was cut short: `mirror purge {printable(str(dest))}` finishes it."
 
 
 def _named(holder: Holder) -> str:
