@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_kit import Store, group, png, store
+from store_kit import Store, body, group, png, store
 from typer.testing import CliRunner, Result
 
+from mirror.cli import duplicates
 from mirror.cli.commands import build_app
-from mirror.store import Failure
+from mirror.store import Body, Failure, Written
 
 
 def status(*arguments: str | Path) -> Result:
@@ -123,3 +125,102 @@ def test_on_a_terminal_the_tables_say_the_same(
     text = status(half.root).stdout
     assert "\x1b[" in text
     assert all(word in text for word in ("r1", "r2", "not_found", "batch.json", "pending"))
+
+
+@pytest.fixture
+def repeated(tmp_path: Path) -> Path:
+    """Two groups of equal frames, one of them over two sequences, and a frame like no other."""
+    root = tmp_path / "frames"
+    with store(root) as one:
+        frames = one.ask(group("a", "b", "c", "d"), group("a", "x", root="r2"))
+        same = {1: png(1), 2: png(1), 5: png(1), 3: png(3, side=40), 4: png(3, side=40)}
+        bodies = [
+            Body(frame, [same[frame.row]], len(same[frame.row]))
+            if frame.row in same
+            else body(frame)
+            for frame in frames
+        ]
+        written = [each for each in one.writer.write(bodies) if isinstance(each, Written)]
+        one.committer.commit(written, [])
+    return root
+
+
+def test_frames_with_equal_bytes_are_counted_and_listed(repeated: Path) -> None:
+    result = status(repeated, "--duplicates")
+    assert result.exit_code == 0
+    small, large = len(png(1)), len(png(3, side=40))
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0].startswith(f"{repeated}: 6 of 6 frames mirrored")
+    assert lines[1] == (
+        "5 mirrored frames in 2 groups of equal bytes: 3 repeat another one,"
+        f" {large + 2 * small} B spent twice. One group has frames of several sequences."
+    )
+    groups = [f"r1/a 3 2 {small} B {2 * small} B", f"r1/c 2 1 {large} B {large} B"]
+    groups.sort(key=lambda line: -int(line.split()[-2]))
+    assert lines[4:6] == groups
+    assert "r1 4" in lines
+    assert "r2 1" in lines
+
+
+def test_machines_are_given_every_group_of_equal_frames(repeated: Path) -> None:
+    with_them = json.loads(status(repeated, "--duplicates", "--json", "--failures").stdout)
+    found = with_them.pop("duplicates")
+    assert with_them == json.loads(status(repeated, "--json", "--failures").stdout)
+    small, large = len(png(1)), len(png(3, side=40))
+    by_size = {each["size"]: each for each in found.pop("each")}
+    assert found == {
+        "groups": 2,
+        "frames": 5,
+        "spent_twice": large + 2 * small,
+        "across_sequences": 1,
+    }
+    frames = [{"workspace_id": "w1", "root_id": "r1", "frame_id": name} for name in "abcd"]
+    elsewhere = {"workspace_id": "w1", "root_id": "r2", "frame_id": "a"}
+    assert by_size[small]["frames"] == [*frames[:2], elsewhere]
+    assert by_size[large]["frames"] == frames[2:]
+    assert set(by_size[large]) == {"sha256", "size", "frames"}
+
+
+def test_no_two_frames_alike(half: Store) -> None:
+    result = status(half.root, "--duplicates")
+    assert result.exit_code == 1, "a frame has failed, whatever is asked"
+    assert "No two mirrored frames have equal bytes.\n" in result.stdout
+    found = json.loads(status(half.root, "--duplicates", "--json").stdout)["duplicates"]
+    assert found == {"each": [], "groups": 0, "frames": 0, "spent_twice": 0, "across_sequences": 0}
+
+
+def test_only_the_largest_groups_are_listed_for_people(
+    repeated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "_MOST_GROUPS", 1)
+    monkeypatch.setattr(duplicates, "_MOST_SEQUENCES", 1)
+    told = status(repeated, "--duplicates").stdout
+    assert "and 1 smaller group; --json lists all, with their frames" in told
+    assert "and 1 more sequence\n" in told
+    assert ("r1/a" in told) != ("r1/c" in told)
+    found = json.loads(status(repeated, "--duplicates", "--json").stdout)
+    assert len(found["duplicates"]["each"]) == 2
+
+
+def test_two_lists_at_once_are_refused(half: Store) -> None:
+    result = status(half.root, "--failures", "--duplicates")
+    assert result.exit_code == 2
+    assert "--failures and --duplicates are two lists" in result.stderr
+    assert result.stdout == ""
+
+
+def test_before_shards_are_merged_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    (tmp_path / ".mirror/shards/0-of-2").mkdir(parents=True)
+    found = json.loads(status(tmp_path, "--duplicates", "--json").stdout)
+    assert found["duplicates"]["groups"] == 0
+    assert "no shard is merged yet" in status(tmp_path, "--duplicates").stdout
+
+
+def test_the_document_names_every_field(repeated: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
+    found = json.loads(status(repeated, "--duplicates", "--failures", "--json").stdout)
+    top, inner = text.split("## Frames with equal bytes")
+    for part, fields in (top, found), (inner, found["duplicates"]):
+        table = part[max(part.find("| field |"), part.find("| in `duplicates`")) :]
+        first = re.findall(r"^\| (`.*?`) \|", table, flags=re.MULTILINE)
+        assert sorted(re.findall(r"`(\w+)`", " ".join(first))) == sorted(fields)
