@@ -17,6 +17,8 @@ class Skip(StrEnum):
     """A shape of which nothing is left in the image after clipping."""
     NOT_MIRRORED = "not_mirrored"
     """A frame that is not at the destination."""
+    UNREADABLE = "unreadable"
+    """A frame whose file is gone, or can't be read."""
     UNLABELLED = "unlabelled"
     """A frame without labels, where those were not wanted."""
     NO_INTERVALS = "no_intervals"

@@ -18,6 +18,7 @@ COMMANDS = (
     "status",
     "verify",
     "inspect",
+    "preview",
     "doctor",
     "watch",
     "purge",
