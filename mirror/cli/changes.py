@@ -80,7 +80,7 @@ def _sections(total: Changes, shown: list[SequenceDifference]) -> Iterator[Secti
         phases = total.phases_added or total.phases_removed
         columns = ("sequence (rootId)", "is", "added", "removed", "relabelled", "redrawn")
         yield Section(
-            (*columns, *(("phases added", "phases removed") if phases else ())),
+            (*columns, *(("phases +", "phases -") if phases else ())),
             [_row(each, phases=bool(phases)) for each in shown],
             f"and {number(hidden, 'more sequence')}; --json lists all, with the frames' ids"
             if hidden > 0

@@ -47,18 +47,11 @@ def sections(total: Duplicates) -> Iterator[Section]:
         return
     largest = total.largest()
     hidden = total.groups - len(largest)
+    columns = ("equal frames, the first of them", "frames", "size", "spent twice", "sequences")
+    width = len(columns) if total.across else len(columns) - 1
     yield Section(
-        ("equal frames, the first of them", "frames", "sequences", "size", "spent twice"),
-        [
-            (
-                str(found.frames[0]),
-                f"{len(found.frames):,}",
-                f"{found.sequences:,}",
-                size(found.size),
-                size(found.spent_twice),
-            )
-            for found in largest
-        ],
+        columns[:width],
+        [_row(found)[:width] for found in largest],
         f"and {number(hidden, 'smaller group')}; --json lists all, with their frames"
         if hidden
         else "--json lists their frames",
@@ -70,6 +63,11 @@ def sections(total: Duplicates) -> Iterator[Section]:
         [(printable(root_id), f"{count:,}") for (_, root_id), count in by_sequence],
         f"and {number(hidden, 'more sequence')}" if hidden else "",
     )
+
+
+def _row(found: EqualFrames) -> tuple[str, ...]:
+    amounts = f"{len(found.frames):,}", size(found.size), size(found.spent_twice)
+    return str(found.frames[0]), *amounts, f"{found.sequences:,}"
 
 
 def echo_with_duplicates(told: dict[str, Any], dest: Path | None) -> None:

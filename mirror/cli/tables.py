@@ -25,7 +25,8 @@ def print_sections(sections: Iterable[Section]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for section in sections:
         if console.is_terminal:
-            console.print(_table(section), end="\n\n")
+            console.print(_table(section))
+            console.print()
         else:
             typer.echo(_plain(section))
 

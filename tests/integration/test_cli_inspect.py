@@ -101,6 +101,7 @@ def test_on_a_terminal_it_is_tables_with_the_same_figures(monkeypatch: pytest.Mo
     assert "\x1b[1m" in drawn
     assert "gallbladder" in drawn
     assert "2 points outside" in drawn
+    assert re.search(r"\n *\n.*shape.*entries", drawn), "an empty line between two tables"
 
 
 def _hostile(tmp_path: Path) -> Path:

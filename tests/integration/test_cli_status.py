@@ -155,8 +155,8 @@ def test_frames_with_equal_bytes_are_counted_and_listed(repeated: Path) -> None:
         "5 mirrored frames in 2 groups of equal bytes: 3 repeat another one,"
         f" {large + 2 * small} B spent twice. One group has frames of several sequences."
     )
-    groups = [f"r1/a 3 2 {small} B {2 * small} B", f"r1/c 2 1 {large} B {large} B"]
-    groups.sort(key=lambda line: -int(line.split()[-2]))
+    groups = [f"r1/a 3 {small} B {2 * small} B 2", f"r1/c 2 {large} B {large} B 1"]
+    groups.sort(key=lambda line: -int(line.split()[-3]))
     assert lines[4:6] == groups
     assert "r1 4" in lines
     assert "r2 1" in lines
@@ -200,6 +200,17 @@ def test_only_the_largest_groups_are_listed_for_people(
     assert ("r1/a" in told) != ("r1/c" in told)
     found = json.loads(status(repeated, "--duplicates", "--json").stdout)
     assert len(found["duplicates"]["each"]) == 2
+
+
+def test_where_no_group_has_several_sequences_the_column_is_left_out(tmp_path: Path) -> None:
+    with store(tmp_path) as one:
+        frames = one.ask(group("a", "b"))
+        written = one.writer.write([Body(frame, [png(1)], len(png(1))) for frame in frames])
+        one.committer.commit([each for each in written if isinstance(each, Written)], [])
+    told = status(tmp_path, "--duplicates").stdout
+    assert "several sequences" not in told
+    lines = [line.split() for line in told.splitlines()]
+    assert ["r1/a", "2", str(len(png(1))), "B", str(len(png(1))), "B"] in lines
 
 
 def test_two_lists_at_once_are_refused(half: Store) -> None:
