@@ -10,11 +10,6 @@ from datasets_kit import EVERY_KIND, dataset, mirrored, of_kind, read_back
 
 from mirror.annotations.datasets import ImageMode
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of datumaro's libraries
-    pytest.mark.filterwarnings("ignore::SyntaxWarning"),
-]
-
 TRAIN_AND_VAL = "train=0.5,val=0.5"
 HULL = [20.0, 20.0, 160.0, 70.0]
 OUTLINE = [20.0, 20.0, 60.0, 40.0]

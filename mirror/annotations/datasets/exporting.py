@@ -63,7 +63,7 @@ def _write_named(
     form = NAMED[name]
     _refuse_splits(name, form, set(collection.splits.names))
     placed = Images(out, form.place, images, root_of(collection, name))
-    datumaro = load("datumaro", name)
+    datumaro, exporter = load("datumaro", name), exporter_of(name)
     with gather(collection, out, Marker(form.holds, tally), placed) as gathered:
         _refuse_splits(name, form, set(gathered.splits))
         refuse_codes(name, gathered.names, file_names=form.files_by_label)
@@ -71,7 +71,7 @@ def _write_named(
         paths = Paths.NAMES if form.writes_paths else Paths.NOWHERE
         source = Source(gathered.splits, Maker(datumaro, categories, paths))
         with told(name):
-            exporter_of(name).convert(source, save_dir=str(out), **_options(name, form, gathered))
+            exporter.convert(source, save_dir=str(out), **_options(name, form, gathered))
 
 
 def _write_other(
@@ -87,7 +87,7 @@ def _write_other(
     if images is ImageMode.HARDLINK:
         raise UsageError(f"--to {name}: datumaro places the images itself: use --images copy.")
     unplaced = Images(out, OTHER.place, ImageMode.REFERENCE, root_of(collection, name))
-    datumaro = load("datumaro", name)
+    datumaro, exporter = load("datumaro", name), exporter_of(name)
     with gather(collection, out, Marker(OTHER.holds, tally), unplaced) as gathered:
         refuse_codes(name, gathered.names, file_names=True)
         categories.take_in(gathered.names)
@@ -99,7 +99,7 @@ def _write_other(
                 categories=maker.categories(),
                 media_type=maker.media_type,
             )
-            dataset.export(str(out), name, save_media=copied)
+            dataset.export(str(out), exporter, save_media=copied)
 
 
 def _options(name: str, form: Format, gathered: Gathered) -> dict[str, Any]:

@@ -23,9 +23,13 @@ def load(module: str, name: str) -> ModuleType:
 
 
 def exporter_of(name: str) -> Any:
-    """Datumaro's class for the format."""
-    environment = load("datumaro.components.environment", name).Environment()
-    return environment.exporters[name]
+    """Datumaro's class for the format. Raises `UsageError` where it lacks what that needs."""
+    known = load("datumaro.components.environment", name).Environment().exporters
+    if name not in known:
+        raise UsageError(
+            f"--to {name} needs further libraries, which datumaro's documentation names."
+        )
+    return known[name]
 
 
 @contextmanager

@@ -105,5 +105,6 @@ def _exporters() -> list[str]:
     spec = importlib.util.find_spec("datumaro")
     if spec is None or spec.origin is None:
         return []
-    plugins = json.loads((Path(spec.origin).parent / "plugins/specs.json").read_bytes())
+    listed = Path(spec.origin).parent / "plugins/specs.json"
+    plugins = json.loads(listed.read_bytes()) if listed.exists() else []
     return sorted(each["plugin_name"] for each in plugins if each["plugin_type"] == "Exporter")

@@ -27,6 +27,8 @@ from mirror.annotations.values import (
 POLYGON, BOX, POLYLINE, POINT, LABEL = range(5)
 _KINDS = {Outline: POLYGON, Rectangle: BOX, Polyline: POLYLINE, Keypoint: POINT}
 _ENCLOSING = (Outline, Rectangle)
+_NO_AREA = 1e-12
+"""Of the image; some millionths of a pixel, above what rounding leaves of a line's area."""
 
 
 class Mark(msgspec.Struct, array_like=True, gc=False):
@@ -53,8 +55,8 @@ class Drawn(msgspec.Struct, array_like=True, gc=False):
 class Together(Enum):
     """How the shapes of one label entry, which is one annotation, stay together."""
 
-    APART = auto()
-    """They don't: each stands by itself."""
+    PIXELS = auto()
+    """They don't: there are pixels, and no annotations."""
     OUTLINES = auto()
     """Outlines are parts of one object; each rectangle is an object of its own."""
     BOXED = auto()
@@ -69,7 +71,7 @@ class Holds:
     `surely`: we know that nothing more is left out."""
 
     shapes: frozenset[type[Shape]]
-    together: Together = Together.APART
+    together: Together = Together.PIXELS
     labels: bool = False
     surely: bool = True
 
@@ -133,6 +135,8 @@ class Marker:
         if self._holds.together is Together.OUTLINES:
             grouped = [mark.group for mark in marks if mark.group]
             annotations -= len(grouped) - len(set(grouped))
+        elif self._holds.together is Together.PIXELS:
+            annotations = 0
         self.tally.wrote("frames")
         for what, count in (("annotations", annotations), ("labels", labels)):
             if count:
@@ -160,7 +164,7 @@ def clip(shape: Shape) -> Shape | None:
     left, top, right, bottom = shape.box
     if right < 0 or bottom < 0 or left > 1 or top > 1:
         return None
-    if isinstance(shape, _ENCLOSING) and clipped.area == 0 < shape.area:
+    if isinstance(shape, _ENCLOSING) and clipped.area < _NO_AREA < shape.area:
         return None
     return clipped
 

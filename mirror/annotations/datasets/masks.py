@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,10 @@ class Painter:
 
     def _covered(self, mark: Mark, drawn: Drawn) -> Any:
         rles = self._coco.frPyObjects([_ring(mark)], drawn.height, drawn.width)
-        return self._coco.decode(rles)[:, :, 0].astype(bool)
+        with warnings.catch_warnings():
+            # pycocotools 2.0.11 and numpy 2 disagree about an argument that plays no part here
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return self._coco.decode(rles)[:, :, 0].astype(bool)
 
 
 def _ring(mark: Mark) -> list[float]:
