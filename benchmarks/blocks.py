@@ -35,8 +35,8 @@ class Block:
 _NEAR = ("guide", "requests", "aiohttp", "curl", "aria2", "img2dataset", "floor", "wrk")
 _NEAR_TLS = tuple(name for name in _NEAR if name != "floor")  # it has no wire
 _FAR = ("guide", "requests", "aiohttp", "curl", "aria2")
-_FEWER = ("mirror", "mirror-160")
-"""At 160 in flight one core keeps up with the added latency; at the default it is what bounds."""
+_FEWER = ("mirror", "mirror-128")
+"""At 128 in flight one core keeps up with the added latency; at the default it is what bounds."""
 
 BLOCKS = (
     Block("S-plain", SMALL, tls=False, delay=0.0, frames=12_000, peers=_NEAR),

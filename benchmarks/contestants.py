@@ -94,7 +94,7 @@ def ours(name: str, *options: str, in_flight: int = IN_FLIGHT) -> Contestant:
 VARIANTS = {
     "mirror": ours("mirror"),
     "mirror-p2": ours("mirror-p2", "--processes", "2"),
-    "mirror-160": ours("mirror-160", "--concurrency", "160", in_flight=160),
+    "mirror-128": ours("mirror-128", "--concurrency", "128", in_flight=128),
 }
 
 

@@ -78,7 +78,7 @@ def of_latency(comparison: Comparison, variant: str) -> list[float]:
     return [run.steady / ceiling for run in comparison.runs(variant) if run.steady and ceiling]
 
 
-ONE, TWO, FEWER = "mirror", "mirror-p2", "mirror-160"
+ONE, TWO, FEWER = "mirror", "mirror-p2", "mirror-128"
 
 
 def _both(

@@ -3,7 +3,7 @@
 Results go to build/bench/, a file for each comparison; in the end the page is made of them all.
 
 Usage: benchmarks/run [--only S-plain,L-tls] [--peers curl,requests] [--pairs 5] [--frames N]
-                      [--variants mirror,mirror-160] [--dir DIR] [--list]
+                      [--variants mirror,mirror-128] [--dir DIR] [--list]
 """
 
 from __future__ import annotations

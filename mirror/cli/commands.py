@@ -18,6 +18,7 @@ COMMANDS = (
     "status",
     "verify",
     "inspect",
+    "annotations",
     "preview",
     "doctor",
     "watch",

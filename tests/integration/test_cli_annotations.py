@@ -1,4 +1,4 @@
-"""`mirror annotations`: for people and machines, whole or not at all, nothing left out in silence."""
+"""`mirror annotations`: for people and machines, whole or not at all, nothing left out unsaid."""
 
 from __future__ import annotations
 
