@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mirror.annotations import (
     Interval,
     Item,
@@ -59,6 +61,16 @@ def test_a_shape_is_told_in_both_units() -> None:
     ]
     assert row["pixel_area"] == 2500
     assert (row["kind"], row["outside"], row["raw"]) == ("rectangle", False, None)
+
+
+def test_pixels_are_those_of_the_library() -> None:
+    outline = Outline(_points((0.1, 0.3), (0.7, 0.2), (0.9, 1.1), (-0.3, 0.6)))
+    (row,) = _shapes(outline)
+    pixels = outline.to_pixels(200, 100)
+    assert row["pixel_points"] == [list(point) for point in pixels.points]
+    box = [row[f"pixel_{side}"] for side in ("left", "top", "right", "bottom")]
+    assert box == list(pixels.box)
+    assert row["pixel_area"] == pytest.approx(pixels.area, rel=1e-12)
 
 
 def test_without_an_image_nothing_is_told_in_pixels() -> None:

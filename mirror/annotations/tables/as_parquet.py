@@ -1,6 +1,6 @@
 """Tables as Parquet, by pyarrow: a fixed schema, written in row groups as rows come.
 
-A thousand rows wait as Python values, then some ten thousands as columns until they are a row
+Some hundred rows wait as Python values, then some ten thousands as columns until they are a row
 group: 30 MB at most. pyarrow is imported when a table is written, not before.
 """
 
@@ -18,7 +18,7 @@ from mirror.annotations.tables.walk import Sinks, fill
 from mirror.annotations.tally import Tally
 from mirror.errors import UsageError
 
-_BATCH = 1000
+_BATCH = 250
 _GROUP = 32_000
 
 

@@ -15,7 +15,7 @@ import orjson
 from mirror.annotations.collection import Collection, Item
 from mirror.annotations.mirrored import MirroredImage
 from mirror.annotations.reading import AnnotatedSequence
-from mirror.annotations.values import Interval, Label, Shape, UnknownShape
+from mirror.annotations.values import Box, Interval, Label, Shape, UnknownShape
 
 Row = list[Any]
 _NO_BOX: Row = [None] * 4
@@ -68,8 +68,7 @@ def shape_rows(place: Place, item: Item) -> Iterator[Row]:
                 shape_index,
                 *_named(label),
                 shape.kind,
-                *_shape_cells(shape),
-                *_pixel_cells(shape, item.image),
+                *_shape_cells(shape, item.image),
                 _raw(shape),
             ]
 
@@ -103,26 +102,28 @@ def _image_cells(image: MirroredImage | None, root: Path | None) -> Row:
     return [path.as_posix(), image.width, image.height]
 
 
-def _shape_cells(shape: Shape) -> Row:
+def _shape_cells(shape: Shape, image: MirroredImage | None) -> Row:
     if not shape.points:
-        return [[], *_NO_BOX, False]
+        return [[], *_NO_BOX, False, *_NO_PIXELS]
     box = shape.box
     outside = box.left < 0 or box.top < 0 or box.right > 1 or box.bottom > 1
-    return [[[x, y] for x, y in shape.points], *box, outside]
+    points = [[x, y] for x, y in shape.points]
+    return [points, *box, outside, *_pixel_cells(shape, box, image)]
 
 
-def _pixel_cells(shape: Shape, image: MirroredImage | None) -> Row:
-    """None for all where a coordinate is too large to be told in pixels."""
-    if image is None or not shape.points:
+def _pixel_cells(shape: Shape, box: Box, image: MirroredImage | None) -> Row:
+    """As of `shape.to_pixels`, without making one for each row; None for all where a coordinate is
+    too large to be told in pixels."""
+    if image is None:
         return _NO_PIXELS
-    pixels = shape.to_pixels(image.width, image.height)
-    box = pixels.box
-    if not all(map(isfinite, box)):
+    _, width, height = image
+    sides = [box.left * width, box.top * height, box.right * width, box.bottom * height]
+    if not all(map(isfinite, sides)):
         return _NO_PIXELS
-    area = None if isinstance(shape, UnknownShape) else pixels.area
-    if area is not None and not isfinite(area):
-        area = None
-    return [[[x, y] for x, y in pixels.points], *box, area]
+    area = shape.area * width * height
+    known = isfinite(area) and not isinstance(shape, UnknownShape)
+    points = [[x * width, y * height] for x, y in shape.points]
+    return [points, *sides, area if known else None]
 
 
 def _raw(shape: Shape) -> str | None:
