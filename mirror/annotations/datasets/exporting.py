@@ -1,23 +1,25 @@
 """Image datasets: from a collection to a folder in one of datumaro's formats.
 
-Frames are read and counted once (`gathering`), then datumaro's exporter writes the annotations. Of
-the formats that we vouch for, it never touches an image.
+Frames are read and counted once (`gathering`), then datumaro's exporter writes the annotations, or
+`coco` or `masks`. Of the formats that we vouch for, datumaro never touches an image.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mirror.annotations.collection import Collection
 from mirror.annotations.datasets.categories import Categories
+from mirror.annotations.datasets.coco import write_coco
 from mirror.annotations.datasets.extra import exporter_of, load, told
 from mirror.annotations.datasets.formats import MASKS, NAMED, OTHER, Format, format_names
 from mirror.annotations.datasets.gathering import Gathered, gather
 from mirror.annotations.datasets.images import ImageMode, Images, root_of
-from mirror.annotations.datasets.marks import LABEL, POINT, Marker
+from mirror.annotations.datasets.marks import Marker
 from mirror.annotations.datasets.masks import write_masks
 from mirror.annotations.datasets.source import Maker, Paths, Source
 from mirror.annotations.tally import Tally
@@ -63,15 +65,23 @@ def _write_named(
     form = NAMED[name]
     _refuse_splits(name, form, set(collection.splits.names))
     placed = Images(out, form.place, images, root_of(collection, name))
-    datumaro, exporter = load("datumaro", name), exporter_of(name)
+    write = write_coco if form.ours else partial(_export, name, exporter_of(name))
     with gather(collection, out, Marker(form.holds, tally), placed) as gathered:
         _refuse_splits(name, form, set(gathered.splits))
         refuse_codes(name, gathered.names, file_names=form.files_by_label)
         categories.take_in(gathered.names)
-        paths = Paths.NAMES if form.writes_paths else Paths.NOWHERE
-        source = Source(gathered.splits, Maker(datumaro, categories, paths))
-        with told(name):
-            exporter.convert(source, save_dir=str(out), **_options(name, form, gathered))
+        write(out, gathered, categories)
+
+
+def _export(
+    name: str, exporter: Any, out: Path, gathered: Gathered, categories: Categories
+) -> None:
+    form = NAMED[name]
+    paths = Paths.NAMES if form.writes_paths else Paths.NOWHERE
+    source = Source(gathered.splits, Maker(load("datumaro", name), categories, paths))
+    options = {"stream": True} if form.streams else {}
+    with told(name):
+        exporter.convert(source, save_dir=str(out), **options)
 
 
 def _write_other(
@@ -100,15 +110,6 @@ def _write_other(
                 media_type=maker.media_type,
             )
             dataset.export(str(out), exporter, save_media=copied)
-
-
-def _options(name: str, form: Format, gathered: Gathered) -> dict[str, Any]:
-    options: dict[str, Any] = {"stream": True} if form.streams else {}
-    if name == "coco":
-        further = {POINT: "person_keypoints", LABEL: "labels"}
-        found = [task for kind, task in further.items() if kind in gathered.kinds]
-        options["tasks"] = ["instances", *found]
-    return options
 
 
 def _refuse_splits(name: str, form: Format, found: set[str]) -> None:

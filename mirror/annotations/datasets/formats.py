@@ -22,13 +22,15 @@ _ALL = frozenset({Outline, Rectangle, Polyline, Keypoint})
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`streams`: the exporter takes `stream=True`, and then holds no frames. `needs`: splits that
-    must be there; `allows`: the only ones that may be, where any. `files_by_label`: the exporter
-    names files by label codes. `writes_paths`: it writes down where an image lies."""
+    """`ours`: written without datumaro's exporter. `streams`: that takes `stream=True`, and then
+    holds no frames. `needs`: splits that must be there; `allows`: the only ones that may be, where
+    any. `files_by_label`: the exporter names files by label codes. `writes_paths`: it writes down
+    where an image lies."""
 
     help: str
     holds: Holds
     place: Place
+    ours: bool = False
     streams: bool = False
     needs: tuple[str, ...] = ()
     allows: tuple[str, ...] = ()
@@ -43,10 +45,10 @@ NAMED: dict[str, Format] = {
         "COCO: instances, and keypoints and image labels in files of their own",
         Holds(_AREAS | {Keypoint}, Together.OUTLINES, labels=True),
         _COCO,
-        streams=True,
+        ours=True,
     ),
     "coco_instances": Format(
-        "COCO: instances alone", Holds(_AREAS, Together.OUTLINES), _COCO, streams=True
+        "COCO: instances alone", Holds(_AREAS, Together.OUTLINES), _COCO, ours=True
     ),
     "yolo_ultralytics": Format(
         "YOLO as ultralytics trains it: boxes; needs --split with train and val",
