@@ -4,6 +4,8 @@ Without the usual import of `annotations` from `__future__`: the command has tha
 """
 
 import os
+import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +32,7 @@ from mirror.annotations.conversion import (
     refuse_missing,
 )
 from mirror.annotations.datasets import ImageMode
+from mirror.annotations.datasets.formats import OTHER
 from mirror.annotations.splits import UNSPLIT
 from mirror.cli.shell import Shell, folder
 from mirror.cli.tables import Section, print_sections
@@ -141,13 +144,20 @@ def _list_formats(*, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(known), indent=2))
         return
-    width = max(map(len, known))
-    for name, what in known.items():
+    told = Counter(known.values())
+    own = {name: what for name, what in known.items() if told[what] == 1}
+    width = max(map(len, own))
+    for name, what in own.items():
         typer.echo(f"{name:{width}}  {what}")
+    rest = ", ".join(name for name in known if name not in own)
+    typer.echo(textwrap.fill(f"and {OTHER.help}: {rest}", 100, subsequent_indent="  "))
 
 
 def _tell(converted: Converted, out: Path) -> None:
-    written = ", ".join(f"{count:,} {what}" for what, count in converted.written.items())
+    written = ", ".join(
+        number(count, word(what).removesuffix("s"), word(what))
+        for what, count in converted.written.items()
+    )
     typer.echo(f"{printable(str(out))}: {written or 'nothing'} written as {converted.format}.")
     print_sections(_sections(converted))
     for example in converted.examples:

@@ -60,6 +60,7 @@ def demo(
         "Go on with\n"
         f"  {mirror} status {dest}\n"
         f"  {mirror} inspect {export}\n"
+        f"  {mirror} annotations {export} --to csv --out tables\n"
         "or with your own batch: set SAVANT_USERNAME and SAVANT_PASSWORD, then\n"
         f"  {mirror} sync YOUR-EXPORT.json --dest frames"
     )
