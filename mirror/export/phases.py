@@ -51,7 +51,7 @@ def covered(phases: Iterable[Phase]) -> tuple[int, int]:
             continue
         ends.append(end)
         if start is not None:
-            whole.append((max(0.0, start), end))
+            whole.append((start, end))
     total, reached = 0.0, 0.0
     for start, end in sorted(whole):
         total += max(0.0, end - max(start, reached))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from mirror.cli import inspect as command
 from mirror.cli import tables
 from mirror.cli.commands import build_app
+from mirror.cli.contents import percent
 from mirror.cli.shell import register
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -204,6 +205,14 @@ def test_the_time_that_phases_cover_is_told_by_sequence(tmp_path: Path) -> None:
     at = lines.index("sequence (rootId) frames labelled last end phases cover")
     rows = ["half 0 0 4 s 50.0 %", "none 0 0", f"{nameless} 0 0 1 min 00 s 100 %"]
     assert lines[at + 1 : at + 4] == rows
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(0, "0 %"), (0.0001, "0.1 %"), (0.5, "50.0 %"), (0.9999, "99.9 %"), (1, "100 %")],
+)
+def test_only_all_is_100_percent_and_only_nothing_is_0(share: float, told: str) -> None:
+    assert percent(share) == told
 
 
 def test_one_video_is_not_told_twice(tmp_path: Path) -> None:

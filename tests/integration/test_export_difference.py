@@ -176,11 +176,13 @@ def test_the_changes_add_up_over_sequences(differences: Any) -> None:
     old = [
         _entry(_frame("f", a), _frame("g", a), root="one", videoAnnotations=_video(("p", 0, 1))),
         _entry(_frame("f", a), root="two"),
+        _entry(_frame("f", a), root="three"),
         _entry(_frame("h"), root="gone"),
     ]
     new = [
         _entry(_frame("f", b), _frame("n"), root="one"),
         _entry(_frame("f", a, b), _frame("n"), root="two"),
+        _entry(_frame("f", _label("a", _shape((0, 0)))), root="three"),
         _entry(root="came"),
     ]
     total = Changes()
@@ -189,8 +191,8 @@ def test_the_changes_add_up_over_sequences(differences: Any) -> None:
         total.add(found)
     assert total.as_object() == {
         "differs": True,
-        "sequences": {"added": 1, "removed": 1, "changed": 2},
-        "frames": {"added": 2, "removed": 2, "relabelled": 2, "redrawn": 0},
+        "sequences": {"added": 1, "removed": 1, "changed": 3},
+        "frames": {"added": 2, "removed": 2, "relabelled": 3, "redrawn": 1},
         "labels": {"a": LabelChange(0, 1), "b": LabelChange(2, 0)},
         "phases": {"added": 0, "removed": 1},
     }

@@ -211,3 +211,69 @@ def test_a_file_name_that_is_no_text_is_refused_in_text(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"udcff\.json' .*not UTF-8") as told:
         _summarize(path)
     assert str(told.value).isascii()
+
+
+def _far(root: str, *coordinates: float) -> dict[str, Any]:
+    """A frame for each x."""
+    frames = [
+        {
+            "id": f"f{number}",
+            "labels": [
+                {"code": "a", "shapes": [{"type": "keypoint", "points": [{"x": x, "y": 0}]}]}
+            ],
+        }
+        for number, x in enumerate(coordinates)
+    ]
+    return {"rootId": root, "workspaceId": "w", "featureSet": frames}
+
+
+def _told(outside: Outside | None) -> tuple[Any, ...]:
+    assert outside is not None
+    places = [
+        (Path(at.export).name, at.sequence, at.frame)
+        for at in (outside.first_at, outside.farthest_at)
+    ]
+    return outside.shapes, outside.farthest, *places
+
+
+def test_the_first_and_the_farthest_outside_are_by_the_order_of_the_export(tmp_path: Path) -> None:
+    """Though the stages of a sequence are read together."""
+    stages = [_far("r", 0.5), _far("q", 0.5, 1.5, 3), _far("r", 3, 2)]
+    summary = _made(tmp_path, stages, [_far("q", 3, 9)], [_far("z", 9)])
+    assert [_told(export.counts.outside) for export in summary.exports] == [
+        (4, 2, ("0.json", 1, 1), ("0.json", 1, 2)),
+        (2, 8, ("1.json", 0, 0), ("1.json", 0, 1)),
+        (1, 8, ("2.json", 0, 0), ("2.json", 0, 0)),
+    ]
+    assert _told(summary.total.outside) == (7, 8, ("0.json", 1, 1), ("1.json", 0, 1))
+    later = _made(tmp_path, [_far("r", 0.5), _far("q", 0.5, 1.5, 3)], [_far("q", 1.5)])
+    assert _told(later.total.outside)[2:] == (("0.json", 1, 1), ("0.json", 1, 2))
+
+
+def test_videos_without_ids_are_each_by_themselves(tmp_path: Path) -> None:
+    def video(end: int, **ids: str) -> dict[str, Any]:
+        found = {"timestampStart": 0, "timestampEnd": end, "label": {"code": "a"}}
+        return {"videoAnnotations": [found], **ids}
+
+    named = {"rootId": "r", "workspaceId": "w"}
+    summary = _made(
+        tmp_path,
+        [
+            video(1),
+            video(2),
+            video(4, **named),
+            video(8, **named),
+            {"videoAnnotations": [], **named},
+        ],
+        [video(16), video(32, **named)],
+    )
+    assert [
+        (Path(each.export).name, each.sequence, each.root_id, each.span_milliseconds)
+        for each in summary.videos
+    ] == [
+        *(("0.json", 0, "", 1), ("0.json", 1, "", 2)),
+        *(("1.json", 1, "r", 32), ("1.json", 0, "", 16)),
+    ]
+    assert summary.exports[0].counts.video == VideoCoverage(3, 11, 11, 1.0)
+    assert summary.total.video == VideoCoverage(4, 51, 51, 1.0)
+    assert summary.total.phases["a"].annotations == 6, "as written"

@@ -126,11 +126,12 @@ def test_no_ledger_and_an_unreadable_one_are_errors_of_ours(tmp_path: Path) -> N
 
 
 def test_what_a_damaged_row_says_is_left_out(tmp_path: Path) -> None:
-    _record(tmp_path, [b"a" * 32] * 6)
+    _record(tmp_path, [b"a" * 32] * 8)
     with closing(sqlite3.connect(tmp_path / ".mirror/ledger.sqlite3")) as db, db:
         db.execute("UPDATE frames SET sha256 = NULL WHERE frame_id = 'f0'")
         db.execute("UPDATE frames SET sha256 = 'text' WHERE frame_id = 'f1'")
-        db.execute("UPDATE frames SET size = NULL WHERE frame_id = 'f2'")
+        db.execute("UPDATE frames SET size = NULL WHERE frame_id IN ('f2', 'f6')")
+        db.execute("UPDATE frames SET state = 0 WHERE frame_id = 'f7'")
         db.execute("UPDATE frames SET sequence = 99 WHERE frame_id = 'f3'")
     (found,) = find(tmp_path)
     assert [frame.frame_id for frame in found.frames] == ["f4", "f5"]
