@@ -19,8 +19,7 @@ from mirror.annotations import (
     StrictProblems,
     Tally,
 )
-from mirror.annotations.preview import Previewed, PreviewOptions, write_preview
-from mirror.annotations.preview.writing import notes
+from mirror.annotations.preview import Previewed, PreviewOptions, notes, write_preview
 from mirror.cli.shell import Shell, folder
 from mirror.cli.ticker import ticking
 from mirror.errors import ExitCode
@@ -121,7 +120,8 @@ def _lines(found: Previewed, out: Path) -> Iterator[str]:
         parts.append(f"{number(found.shapes, 'shape')} on them")
         parts.append(number(found.sheets, "contact sheet"))
     if found.timelines:
-        parts.append(f"{number(found.timelines, 'timeline')} of {number(found.intervals, 'phase')}")
+        phases = number(found.intervals, "video annotation")
+        parts.append(f"{phases} on {number(found.timelines, 'timeline')}")
     yield f"{printable(str(out))}: {', '.join(parts) or 'nothing to draw'}."
     for note in notes(found):
         yield f"- {printable(note)}"

@@ -150,7 +150,8 @@ def test_a_legend_flows_into_rows() -> None:
 def test_names_that_the_font_cannot_write_are_codes() -> None:
     assert drawable("Vésicule") == "Vesicule"
     assert drawn_name("gallbladder", "胆囊") == "gallbladder"
-    assert drawn_name("胆囊", "胆囊") == "label"
+    assert drawn_name("胆囊", "胆囊") == "label 304d"
+    assert drawn_name("\ud800", "") != drawn_name("胆", "")
     assert drawn_name("a\nb\x1b[0m", "") == "a?b?[0m"
     assert len(drawn_name("x" * 500, "y" * 500)) <= 48
     assert short("abcdefghijklmnop", 10) == "abcd...nop"

@@ -5,9 +5,10 @@ when there is a frame to draw; the rest is plain Python.
 """
 
 from mirror.annotations.preview.page import Card, Contents, LabelCount, page
+from mirror.annotations.preview.previewed import Previewed, notes
 from mirror.annotations.preview.timeline import timeline
 from mirror.annotations.preview.tracks import Track, arrange
-from mirror.annotations.preview.writing import Previewed, PreviewOptions, write_preview
+from mirror.annotations.preview.writing import PreviewOptions, write_preview
 
 __all__ = [
     "Card",
@@ -17,6 +18,7 @@ __all__ = [
     "Previewed",
     "Track",
     "arrange",
+    "notes",
     "page",
     "timeline",
     "write_preview",

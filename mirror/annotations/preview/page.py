@@ -8,14 +8,16 @@ and the large view are `page.js`; without scripts all is there, unfiltered.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 
+from mirror.annotations.preview.axis import DARK, LIGHT, STYLE, WIDTH, Axis
 from mirror.annotations.preview.colours import PALETTE, colour_number, ink_on
 from mirror.annotations.preview.layout import Drawing, Form, Mark, Tag
-from mirror.annotations.preview.timeline import DARK, LIGHT, STYLE, WIDTH, Axis, track_markup
+from mirror.annotations.preview.timeline import track_markup
 from mirror.annotations.preview.tracks import Track, axis_length
 from mirror.annotations.preview.wording import markup
 from mirror.annotations.values import Label
@@ -32,6 +34,12 @@ class Card:
     jpeg: bytes
     drawing: Drawing
     labels: tuple[Label, ...]
+
+    @property
+    def shown(self) -> dict[str, tuple[str, int]]:
+        """By code, the name of a label and how many shapes of it are drawn."""
+        drawn = Counter(mark.code for mark in self.drawing.marks)
+        return {label.code: (label.name, drawn[label.code]) for label in self.labels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +178,7 @@ def _cards(contents: Contents, numbers: Mapping[str, int]) -> Iterator[str]:
 
 
 def _card(card: Card, numbers: Mapping[str, int]) -> Iterator[str]:
-    codes = dict.fromkeys(label.code for label in card.labels)
-    listed = " ".join(str(numbers[code]) for code in codes)
+    listed = " ".join(str(numbers[code]) for code in card.shown)
     name = markup(card.name)
     width, height = card.size
     yield (
@@ -184,16 +191,13 @@ def _card(card: Card, numbers: Mapping[str, int]) -> Iterator[str]:
         f"{width}\N{MULTIPLICATION SIGN}{height}</div>"
         '<ul class="tags">'
     )
-    yield from (_tag_line(label, numbers) for label in card.labels)
+    for code, (label, shapes) in card.shown.items():
+        count = f" \N{MULTIPLICATION SIGN}{shapes}" if shapes > 1 else ""
+        yield (
+            f'<li class="{_colour(code)}" data-label="{numbers[code]}"><i></i>'
+            f"{markup(label)}{count}</li>"
+        )
     yield f"{'' if card.labels else '<li>no labels</li>'}</ul></figcaption></figure>\n"
-
-
-def _tag_line(label: Label, numbers: Mapping[str, int]) -> str:
-    count = f" \N{MULTIPLICATION SIGN}{len(label.shapes)}" if len(label.shapes) > 1 else ""
-    return (
-        f'<li class="{_colour(label.code)}" data-label="{numbers[label.code]}"><i></i>'
-        f"{markup(label.name)}{count}</li>"
-    )
 
 
 def _shot(card: Card, numbers: Mapping[str, int]) -> Iterator[str]:

@@ -47,15 +47,15 @@ class UnreadableImageError(Exception):
 
 def open_frame(path: Path) -> Image.Image:
     """The frame in `path` as RGB. Raises `UnreadableImageError`."""
+    if not path.is_file():
+        raise UnreadableImageError("its file is gone")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # what Pillow warns of is looked after here
             with Image.open(path, formats=["PNG"]) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise UnreadableImageError(f"it has {image.width}x{image.height} pixels")
                 return _as_rgb(image)
-    except FileNotFoundError:
-        raise UnreadableImageError("its file is gone") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError("it has too many pixels") from None
     except _BROKEN:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from mirror.annotations.preview.axis import DARK, FONT, LEFT, LIGHT, RIGHT, STYLE, WIDTH, Axis
 from mirror.annotations.preview.colours import colour_of, ink_on
 from mirror.annotations.preview.layout import flow
 from mirror.annotations.preview.tracks import (
     Bar,
+    Event,
     Track,
     axis_length,
     clock,
@@ -23,34 +24,8 @@ from mirror.annotations.preview.tracks import (
 )
 from mirror.annotations.preview.wording import markup, short
 
-WIDTH = 1200
-_LEFT, _RIGHT = 24, 40
-_BAR, _PITCH, _FONT = 26, 31, 13
+_BAR, _PITCH = 26, 31
 _HEAD, _EVENT, _AXIS, _GAP = 26, 22, 30, 22
-
-STYLE = """
-.tl{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-size:13px}
-.tl-name{fill:var(--text);font-weight:600}.tl-dim{fill:var(--dim)}.tl-text{fill:var(--text)}
-.tl-band{fill:var(--band)}.tl-grid{stroke:var(--line);stroke-width:1}
-.tl-bar{stroke:var(--ground);stroke-width:1.5}.tl-open{fill:none;stroke:var(--text);stroke-width:2;
-stroke-dasharray:3 3}.tl-event{stroke:var(--text);stroke-width:1.5}
-.tl-stem{stroke:var(--dim);stroke-width:1;stroke-dasharray:2 3}
-"""
-"""Of the classes below; the colours are the variables that `LIGHT` and `DARK` set."""
-
-LIGHT = "--ground:#ffffff;--text:#15181d;--dim:#5a6572;--band:#eef1f4;--line:#cfd6de"
-DARK = "--ground:#15181d;--text:#eceff3;--dim:#9aa4b0;--band:#22272f;--line:#39414c"
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """Milliseconds to pixels."""
-
-    length: int
-
-    def x(self, time: float) -> float:
-        """Where a time is."""
-        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * time / self.length, 1)
 
 
 def timeline(tracks: Sequence[Track], *, left_away: int = 0) -> str:
@@ -79,8 +54,8 @@ def track_markup(track: Track, axis: Axis, labels: Mapping[str, int]) -> tuple[s
     """The elements of one track and how high they are together. `labels`: numbers by code, which
     then stand at what is of that label."""
     parts = [
-        f'<text class="tl-name" x="{_LEFT}" y="15">{markup(short(track.name, 90))}</text>',
-        f'<text class="tl-dim" x="{WIDTH - _RIGHT}" y="15" text-anchor="end">'
+        f'<text class="tl-name" x="{LEFT}" y="15">{markup(short(track.name, 90))}</text>',
+        f'<text class="tl-dim" x="{WIDTH - RIGHT}" y="15" text-anchor="end">'
         f"{_summary(track)}</text>",
     ]
     top = float(_HEAD)
@@ -88,7 +63,7 @@ def track_markup(track: Track, axis: Axis, labels: Mapping[str, int]) -> tuple[s
     bars_top = top + rows * _EVENT + (4 if rows else 0)
     bottom = bars_top + max(track.lanes, 0 if rows else 1) * _PITCH
     parts += _ground(track, axis, top, bottom)
-    parts += [_stem(axis.x(event.at), top, bottom) for event in track.events]
+    parts += [_stem(event, axis, top, bottom, labels) for event in track.events]
     parts += _bars(track, axis, bars_top, labels)
     parts += events
     return "".join(parts), bottom + _AXIS
@@ -102,14 +77,15 @@ def _summary(track: Track) -> str:
         words.append(f"{len(track.events):,} point event{'s' * (len(track.events) > 1)}")
     if track.deep:
         words.append(f"{track.deep:,} more not drawn")
-    return " · ".join([*words, clock(track.length)])
+    length = round(track.length, -3) if track.length >= 60_000 else track.length
+    return " · ".join([*words, clock(length)])
 
 
 def _ground(track: Track, axis: Axis, top: float, bottom: float) -> Iterator[str]:
     """The band as long as the video, the ticks."""
-    wide = axis.x(track.length) - _LEFT
+    wide = axis.x(track.length) - LEFT
     yield (
-        f'<rect class="tl-band" x="{_LEFT}" y="{top:g}" width="{wide:g}"'
+        f'<rect class="tl-band" x="{LEFT}" y="{top:g}" width="{wide:g}"'
         f' height="{bottom - top:g}" rx="4"/>'
     )
     for time in ticks(axis.length):
@@ -182,10 +158,10 @@ def _told(bar: Bar) -> str:
 
 def _fitting(text: str, room: float) -> tuple[str, float]:
     """As much of the text as there is room for, and its width; nothing where it is little."""
-    if text_width(text, _FONT) > room:
-        letters = int(room / text_width(text, _FONT) * len(text)) - 1
+    if text_width(text, FONT) > room:
+        letters = int(room / text_width(text, FONT) * len(text)) - 1
         text = f"{text[:letters].rstrip()}…" if letters >= 3 else ""
-    return text, round(text_width(text, _FONT), 1)
+    return text, round(text_width(text, FONT), 1)
 
 
 def _events(
@@ -195,7 +171,7 @@ def _events(
     texts = [short(event.name, 40) for event in track.events]
     boxes, sides = [], []
     for event, text in zip(track.events, texts, strict=True):
-        x, wide = axis.x(event.at), text_width(text, _FONT)
+        x, wide = axis.x(event.at), text_width(text, FONT)
         right = x + 14 + wide < WIDTH
         sides.append(right)
         boxes.append((x - 8, x + 16 + wide) if right else (x - 16 - wide, x + 8))
@@ -218,8 +194,9 @@ def _events(
     return parts, rows
 
 
-def _stem(x: float, top: float, bottom: float) -> str:
-    return f'<path class="tl-stem" d="M{x:g} {top:g}V{bottom:g}"/>'
+def _stem(event: Event, axis: Axis, top: float, bottom: float, labels: Mapping[str, int]) -> str:
+    path = f"M{axis.x(event.at):g} {top:g}V{bottom:g}"
+    return f'<path class="tl-stem" d="{path}"{_of_label(event.code, labels)}/>'
 
 
 def _of_label(code: str, labels: Mapping[str, int]) -> str:
@@ -229,19 +206,19 @@ def _of_label(code: str, labels: Mapping[str, int]) -> str:
 def _legend(tracks: Sequence[Track], left_away: int) -> tuple[str, float]:
     """Each label with how long it lasts in all, or how often it occurs."""
     entries = sorted(_totals(tracks))
-    rows = flow([22 + text_width(text, _FONT) for _, text in entries], WIDTH - _LEFT - _RIGHT, 20)
+    rows = flow([22 + text_width(text, FONT) for _, text in entries], WIDTH - LEFT - RIGHT, 20)
     parts = []
     for row, placed in enumerate(rows):
         for number, left in placed:
             code, text = entries[number]
-            x, y = _LEFT + left, row * 24
+            x, y = LEFT + left, row * 24
             parts.append(
                 f'<rect x="{x:g}" y="{y}" width="14" height="14" rx="3" fill="{colour_of(code)}"/>'
                 f'<text class="tl-text" x="{x + 21:g}" y="{y + 12}">{markup(text)}</text>'
             )
     if left_away:
         parts.append(
-            f'<text class="tl-dim" x="{_LEFT}" y="{len(rows) * 24 + 12}">{left_away:,} more'
+            f'<text class="tl-dim" x="{LEFT}" y="{len(rows) * 24 + 12}">{left_away:,} more'
             " sequences are not drawn.</text>"
         )
     return "".join(parts), (len(rows) + bool(left_away)) * 24

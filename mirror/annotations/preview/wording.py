@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from html import escape
+from zlib import crc32
 
 from mirror.observe.text import printable
 
@@ -33,5 +34,7 @@ def drawable(text: str) -> str:
 
 
 def drawn_name(code: str, name: str) -> str:
-    """What a picture calls a label: its name, its code where the font can't write that."""
-    return short(drawable(name) or drawable(code) or "label").strip() or "label"
+    """What a picture calls a label: its name, its code where the font can't write that, and where
+    it can't write either, a number that is always the same for that code."""
+    shown = short(drawable(name).strip() or drawable(code).strip())
+    return shown or f"label {crc32(code.encode(errors='replace')) & 0xFFFF:04x}"

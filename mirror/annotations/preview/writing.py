@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from mirror.annotations.collection import Collection
 from mirror.annotations.output import fresh_folder, refuse_foreign
 from mirror.annotations.preview.choosing import chosen
 from mirror.annotations.preview.page import Card, Contents, LabelCount, page
+from mirror.annotations.preview.previewed import MOST_TRACKS, Previewed, facts, notes
 from mirror.annotations.preview.timeline import timeline
 from mirror.annotations.preview.tracks import Track, arrange
 from mirror.annotations.tally import Skip, Tally
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 MARKER = "preview.json"
 """The file in the folder that says what was written, and that we made it."""
-MOST_TRACKS = 200
-"""Sequences in a timeline."""
-
 _OURS = (MARKER, "index.html", "timeline.svg", "sheet.png", "sheet-*.png", "frames")
 _NAMED = 10
 
@@ -48,36 +46,6 @@ class PreviewOptions:
 
 
 DEFAULTS = PreviewOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class Previewed:
-    """What became of it; written to the folder, too, as `preview.json`.
-
-    `frames`: drawn, of `frames_read`; `unreadable`: could not be drawn, with `examples`;
-    `not_mirrored`: likewise, with `missing`. `unknown`: shapes of kinds that can't be drawn, by
-    kind. `left_out`: annotations that are wrong, by kind of problem, with the first `problems`.
-    `lacking`: a sentence where there was nothing to draw.
-    """
-
-    frames: int
-    frames_read: int
-    frames_on_page: int
-    sheets: int
-    shapes: int
-    sequences: int
-    timelines: int
-    intervals: int
-    not_mirrored: int = 0
-    missing: list[str] = field(default_factory=list)
-    unreadable: int = 0
-    examples: list[str] = field(default_factory=list)
-    unlabelled: int = 0
-    outside: int = 0
-    unknown: dict[str, int] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    lacking: str = ""
 
 
 def write_preview(
@@ -175,6 +143,7 @@ def _conclude(
 ) -> Previewed:
     problems, written, skipped = collection.problems, tally.written, tally.skipped
     missing = islice(collection.missing(), _NAMED) if skipped[Skip.NOT_MIRRORED] else ()
+    undrawn = 0 if gallery else sum(len(each.frame_ids()) for each in collection.sequences)
     return Previewed(
         frames=written["frames"],
         frames_read=tally.seen,
@@ -184,6 +153,7 @@ def _conclude(
         sequences=len(collection.sequences),
         timelines=written["timelines"],
         intervals=written["intervals"],
+        without_destination=undrawn,
         not_mirrored=skipped[Skip.NOT_MIRRORED],
         missing=[str(ref) for ref in missing],
         unreadable=skipped[Skip.UNREADABLE],
@@ -203,7 +173,7 @@ def _contents(
     numbers = sorted({each.sequence for each in cards} | {each.number for each in tracks})
     return Contents(
         title="Annotations preview",
-        facts=list(_facts(previewed)),
+        facts=list(facts(previewed)),
         notes=list(notes(previewed)),
         sequences={number: collection.name(collection.sequences[number]) for number in numbers},
         labels=_labels(cards, tracks),
@@ -212,53 +182,17 @@ def _contents(
     )
 
 
-def _facts(found: Previewed) -> Iterator[tuple[str, str]]:
-    if found.frames_read:
-        yield f"{found.frames:,}", f"of {found.frames_read:,} frames drawn"
-        yield f"{found.shapes:,}", "shapes on them"
-    if found.timelines:
-        yield f"{found.intervals:,}", "video annotations"
-    yield f"{found.sequences:,}", "sequences"
-
-
-def notes(found: Previewed) -> Iterator[str]:
-    """Sentences on what is not there, for the page and for a terminal."""
-    if found.lacking:
-        yield found.lacking
-    if found.not_mirrored:
-        named = ", ".join(found.missing) + (", …" * (found.not_mirrored > len(found.missing)))
-        yield f"{found.not_mirrored:,} frames are not mirrored, so not drawn: {named}"
-    if found.unreadable:
-        named = "; ".join(found.examples) + ("; …" * (found.unreadable > len(found.examples)))
-        yield f"{found.unreadable:,} frames could not be drawn: {named}"
-    if found.unknown:
-        kinds = ", ".join(
-            f"{kind} \N{MULTIPLICATION SIGN}{count:,}" for kind, count in found.unknown.items()
-        )
-        yield f"Shapes of a kind that can't be drawn: {kinds}"
-    if found.outside:
-        yield f"Shapes wholly outside their image, not drawn: {found.outside:,}"
-    if found.left_out:
-        kinds = ", ".join(
-            f"{kind} \N{MULTIPLICATION SIGN}{count:,}" for kind, count in found.left_out.items()
-        )
-        yield f"Annotations that are wrong, left out: {kinds}; the first: {found.problems[0]}"
-    if found.frames_on_page < found.frames:
-        yield f"{found.frames_on_page:,} of the {found.frames:,} frames are on the page"
-    if found.timelines > MOST_TRACKS:
-        yield f"{MOST_TRACKS:,} of the {found.timelines:,} timelines are drawn"
-
-
 def _labels(cards: Sequence[Card], tracks: Sequence[Track]) -> list[LabelCount]:
-    """Those on the page, by code: frames' labels by shapes, video annotations one by one."""
+    """Those on the page, by name: frames' labels by shapes, video annotations one by one."""
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for card in cards:
-        for label in card.labels:
-            names.setdefault(label.code, label.name)
-            counts[label.code] += max(1, len(label.shapes))
+        for code, (name, shapes) in card.shown.items():
+            names.setdefault(code, name)
+            counts[code] += max(1, shapes)
     for track in tracks:
         for code, name in track.drawn:
             names.setdefault(code, name)
             counts[code] += 1
-    return [LabelCount(code, names[code], counts[code]) for code in sorted(names)]
+    ordered = sorted(names, key=lambda code: (names[code].casefold(), code))
+    return [LabelCount(code, names[code], counts[code]) for code in ordered]
