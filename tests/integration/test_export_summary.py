@@ -250,6 +250,13 @@ def test_the_first_and_the_farthest_outside_are_by_the_order_of_the_export(tmp_p
     assert _told(later.total.outside)[2:] == (("0.json", 1, 1), ("0.json", 1, 2))
 
 
+def test_the_first_export_is_the_one_that_is_named_first(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("z.json", "a.json")]
+    for path in paths:
+        path.write_text(json.dumps({"sequences": [_far("r", 2)]}))
+    assert _told(_summarize(*paths).total.outside) == (2, 1, ("z.json", 0, 0), ("z.json", 0, 0))
+
+
 def test_videos_without_ids_are_each_by_themselves(tmp_path: Path) -> None:
     def video(end: int, **ids: str) -> dict[str, Any]:
         found = {"timestampStart": 0, "timestampEnd": end, "label": {"code": "a"}}
