@@ -133,6 +133,23 @@ def test_tags_lie_within_the_picture_and_not_over_each_other() -> None:
     assert len(pairs) < len(boxes)
 
 
+def test_a_tag_keeps_off_other_marks_where_it_can() -> None:
+    above = Label("gallbladder", "Gallbladder", (Rectangle(points((0.3, 0.2), (0.7, 0.58))),))
+    below = Label("grasper", "Grasper", (Rectangle(points((0.4, 0.6), (0.6, 0.7))),))
+    tag = plan([above, below], 640, 360, measure).tags[1]
+    assert tag.text == "Grasper"
+    assert tag.box.top > 0.7 * 360
+
+
+def test_a_point_on_a_shape_of_its_label_has_no_second_tag() -> None:
+    box, tip = Rectangle(points((0.2, 0.2), (0.6, 0.6))), Keypoint(points((0.4, 0.4)))
+    apart = Keypoint(points((0.9, 0.9)))
+    assert len(plan([Label("a", "A", (box, tip))], 640, 360, measure).tags) == 1
+    assert len(plan([Label("a", "A", (box, apart))], 640, 360, measure).tags) == 2
+    labels = [Label("a", "A", (box,)), Label("b", "B", (tip,))]
+    assert len(plan(labels, 640, 360, measure).tags) == 2
+
+
 def test_a_picture_that_is_smaller_than_its_text_has_no_tags() -> None:
     drawing = plan([Label("a", "A name", (Keypoint(points((0.5, 0.5))),))], 8, 8, measure)
     assert len(drawing.marks) == 1

@@ -29,7 +29,8 @@ Measure = Callable[[str, int], float]
 """How wide a text is, in pixels, in a font of so many pixels."""
 
 _TAGGED_SHARE = 0.3  # of the picture at most is covered by tags
-_MOST_COVERED = 0.35  # of a tag, by others, else the legend must do
+_MOST_TAGGED = 200  # of the marks; more would have no room
+_MOST_COVERED = 0.15  # of a tag, by others, else the legend must do
 
 
 class Form(StrEnum):
@@ -164,34 +165,52 @@ def _pixels(shape: Shape, width: int, height: int) -> Points:
 
 
 def place_tags(
-    marks: Iterable[tuple[Mark, str]], width: int, height: int, scale: Scale, measure: Measure
+    marks: Sequence[tuple[Mark, str]], width: int, height: int, scale: Scale, measure: Measure
 ) -> Iterator[Tag]:
-    """A tag for each mark that has room for one: inside the picture, not over other tags."""
+    """A tag for each mark that has room for one: inside the picture, not over other tags, and over
+    as little of the marks as can be. One that lies on a tagged mark of its label needs none."""
+    marks = marks[:_MOST_TAGGED]
+    around = [_around(mark) for mark, _ in marks]
     placed: list[Box] = []
+    named: list[tuple[str, Box]] = []
     room = _TAGGED_SHARE * width * height
-    for mark, text in marks:
+    for (mark, text), own in zip(marks, around, strict=True):
+        if any(code == mark.code and _covered(own, [box]) > 0 for code, box in named):
+            continue
         size = measure(text, scale.font) + 2 * scale.pad, float(scale.row)
-        choices = [_inside(box, width, height) for box in _places(mark, *size, scale)]
-        box = min(choices, key=lambda each: _covered(each, placed))
+        choices = [_inside(box, width, height) for box in _places(own, mark.form, *size, scale)]
+        box = min(choices, key=lambda each: _cost(each, placed, around))
         fits = box.width <= width and box.height <= height / 3 and box.area <= room
         if fits and _covered(box, placed) <= _MOST_COVERED * box.area:
             room -= box.area
             placed.append(box)
+            named.append((mark.code, own))
             yield Tag(mark.code, text, box)
 
 
-def _places(mark: Mark, width: float, height: float, scale: Scale) -> Iterator[Box]:
-    """Where the tag of a mark would be, the best first."""
+def _around(mark: Mark) -> Box:
     xs, ys = [point.x for point in mark.points], [point.y for point in mark.points]
-    left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+    # half a pixel more, so that points and level lines cover something, too
+    return Box(min(xs) - 0.5, min(ys) - 0.5, max(xs) + 0.5, max(ys) + 0.5)
+
+
+def _cost(box: Box, tags: Iterable[Box], marks: Iterable[Box]) -> float:
+    """How bad a place is: over a tag is worse than over what a mark encloses."""
+    return 4 * _covered(box, tags) + _covered(box, marks)
+
+
+def _places(own: Box, form: Form, width: float, height: float, scale: Scale) -> Iterator[Box]:
+    """Where the tag of a mark may be, the best first."""
+    left, top, right, bottom = own
     gap = scale.line + scale.edge
-    if mark.form is Form.DOT:
+    if form is Form.DOT:
         away = 2 * scale.dot
         corners = [(right + away, top - height / 2), (left - away - width, top - height / 2)]
         corners += [(left - width / 2, bottom + away), (left - width / 2, top - away - height)]
     else:
-        corners = [(left, top - height - gap), (left, bottom + gap), (right - width, top - height)]
-        corners += [(right + gap, top), (left + gap, top + gap), (left - width - gap, top)]
+        corners = [(left, top - height - gap), (left, bottom + gap)]
+        corners += [(right - width, top - height - gap), (right - width, bottom + gap)]
+        corners += [(right + gap, top), (left - width - gap, top), (left + gap, top + gap)]
     for x, y in corners:
         yield Box(x, y, x + width, y + height)
 

@@ -45,11 +45,15 @@ class Previewed:
 def facts(found: Previewed) -> Iterator[tuple[str, str]]:
     """Numbers, and what they are of."""
     if found.frames_read:
-        yield f"{found.frames:,}", f"of {found.frames_read:,} frames drawn"
-        yield f"{found.shapes:,}", "shapes on them"
-    if found.timelines:
-        yield f"{found.intervals:,}", "video annotations"
-    yield f"{found.sequences:,}", "sequences"
+        yield f"{found.frames:,}", f"of {number(found.frames_read, 'frame')} drawn"
+    for count, one in (
+        (found.shapes, "shape"),
+        (found.intervals, "video annotation"),
+        (found.sequences, "sequence"),
+    ):
+        if count:
+            amount, _, what = number(count, one).partition(" ")
+            yield amount, what
 
 
 def notes(found: Previewed) -> Iterator[str]:
@@ -69,7 +73,7 @@ def _frames(found: Previewed) -> Iterator[str]:
         count = number(found.without_destination, "frame")
         yield f"Not drawn, as --frames names no destination: {count}"
     if found.unlabelled:
-        yield f"Left out, without a label that was asked for: {number(found.unlabelled, 'frame')}"
+        yield f"Left out, with no label on them to be shown: {number(found.unlabelled, 'frame')}"
     if found.not_mirrored:
         named = ", ".join(found.missing) + (", …" * (found.not_mirrored > len(found.missing)))
         yield f"Not mirrored, so not drawn: {number(found.not_mirrored, 'frame')} ({named})"
