@@ -31,7 +31,7 @@ from mirror.observe.text import printable
 def preview(
     _: Shell,
     exports: Annotated[
-        list[Path], typer.Argument(metavar="EXPORT…", help="The JSON files of the batches.")
+        list[Path], typer.Argument(metavar="EXPORT", help="The JSON files of the batches.")
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", parser=folder, help="What to write.")

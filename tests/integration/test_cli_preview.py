@@ -253,6 +253,38 @@ def test_few_of_many_are_spread_over_the_sequences(tmp_path: Path, many: tuple[P
     assert min(after - before for before, after in pairwise(numbers)) >= 4
 
 
+def test_few_of_many_sequences_are_spread_over_them(tmp_path: Path) -> None:
+    names = [f"r{number:02}" for number in range(40)]
+    frames = [[frame(f"{name}-{each}", label("a", BOX)) for each in range(3)] for name in names]
+    export = write(tmp_path / "b.json", *map(sequence, names, *zip(*frames, strict=True)))
+    dest = mirror_export(tmp_path / "frames", export)
+    out = tmp_path / "out"
+    found = as_object(export, "--frames", dest, "--out", out, "--limit", "3")
+    assert (found["frames"], found["frames_read"]) == (3, 120)
+    drawn = sorted(path.name for path in (out / "frames").iterdir())
+    assert drawn == ["r00", "r20", "r39"]
+
+
+def test_shapes_outside_and_timelines_beyond_the_bound_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirror.annotations.preview.writing.MOST_TRACKS", 2)
+    monkeypatch.setattr("mirror.annotations.preview.previewed.MOST_TRACKS", 2)
+    far = shape("keypoint", (7, 7))
+    export = write(
+        tmp_path / "b.json",
+        sequence("r0", frame("f", label("a", far)), phases=[phase("p", 0, 9)]),
+        *(sequence(f"r{number}", phases=[phase("p", 0, 9)]) for number in (1, 2)),
+    )
+    dest = mirror_export(tmp_path / "frames", export)
+    result = run(export, "--frames", dest, "--out", tmp_path / "out")
+    assert "- Shapes wholly outside their image, not drawn: 1" in result.stdout
+    assert "- 2 of the 3 timelines are drawn" in result.stdout
+    drawn = (tmp_path / "out/timeline.svg").read_text()
+    assert drawn.count('class="tl-name"') == 2
+    assert "1 more sequences are not drawn." in drawn
+
+
 def test_all_of_many_go_to_several_sheets(tmp_path: Path, many: tuple[Path, Path]) -> None:
     out = tmp_path / "out"
     options = ("--limit", "0", "--columns", "2", "--size", "64")
