@@ -1,6 +1,6 @@
 """Annotations, typed, and what is made of them. See `docs/annotations.md`."""
 
-from mirror.annotations.collection import Choice, Collection, Item
+from mirror.annotations.collection import Choice, Collection, Item, open_collection
 from mirror.annotations.dataset import FrameDataset, Sample, Subset
 from mirror.annotations.mirrored import MirroredImage, MirroredImages
 from mirror.annotations.problems import Problem, ProblemKind, Problems, StrictProblems
@@ -51,6 +51,7 @@ __all__ = [
     "Subset",
     "Tally",
     "UnknownShape",
+    "open_collection",
     "open_export",
     "parse_splits",
 ]

@@ -7,12 +7,13 @@ other, so memory is that of one sequence's ids.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.annotations.mirrored import MirroredImage, MirroredImages
-from mirror.annotations.problems import Problems
+from mirror.annotations.problems import Problems, problems_for
 from mirror.annotations.reading import AnnotatedSequence, distinct_sequences
 from mirror.annotations.splits import UNSPLIT, Splits
 from mirror.annotations.tally import Skip, Tally
@@ -154,3 +155,24 @@ def _distinct_names(sequences: Sequence[AnnotatedSequence]) -> Iterator[str]:
             distinct = f"{name}-{number}"
         taken.add(distinct)
         yield distinct
+
+
+@contextmanager
+def open_collection(
+    exports: Iterable[Path],
+    dest: Path | None,
+    *,
+    strict: bool,
+    choice: Choice = EVERYTHING,
+    splits: Splits = UNSPLIT,
+) -> Iterator[Collection]:
+    """The collection of the exports at these paths, with the images of the destination `dest`.
+
+    `strict`: the first annotation that is wrong raises `ExportError`. Raises as `ExportFile.open`,
+    `MirroredImages.open` and `Collection` do.
+    """
+    with ExitStack() as stack:
+        opened = [stack.enter_context(ExportFile.open(path)) for path in exports]
+        images = stack.enter_context(MirroredImages.open(dest)) if dest else None
+        problems = problems_for(strict=strict)
+        yield Collection(opened, images, problems, choice=choice, splits=splits)

@@ -16,7 +16,7 @@ from typing import Any, overload
 
 from mirror.annotations.collection import EVERYTHING, Choice, Collection
 from mirror.annotations.mirrored import MirroredImages
-from mirror.annotations.problems import Problems, StrictProblems
+from mirror.annotations.problems import problems_for
 from mirror.annotations.reading import UndecodedFrame
 from mirror.annotations.splits import UNSPLIT, Splits
 from mirror.annotations.values import Label
@@ -76,7 +76,7 @@ class FrameDataset(Closing, Sequence[Sample]):
         annotation that is wrong raises `ExportError` instead of being left out."""
         named = [exports] if isinstance(exports, str | Path) else list(exports)
         self._given = (Path(dest), [Path(each) for each in named], subset, allow_missing, strict)
-        self.problems: Problems = StrictProblems() if strict else Problems()
+        self.problems = problems_for(strict=strict)
         self._open()
 
     def _open(self) -> None:

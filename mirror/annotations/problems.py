@@ -77,3 +77,8 @@ class StrictProblems(Problems):
     def lack(self, sentence: str) -> None:
         """Raises `ExportError` that says so."""
         raise ExportError(sentence)
+
+
+def problems_for(*, strict: bool) -> Problems:
+    """What collects problems, or raises at the first of them."""
+    return StrictProblems() if strict else Problems()

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from mirror.annotations.decoding import decode_duration, decode_frame, decode_intervals
-from mirror.annotations.problems import Problems, StrictProblems
+from mirror.annotations.problems import Problems, problems_for
 from mirror.annotations.values import AnnotatedFrame, Interval
 from mirror.closing import Closing
 from mirror.export import ExportFile, SequenceSlice
@@ -150,8 +150,7 @@ def open_export(path: Path | str, *, strict: bool = False) -> AnnotatedExport:
     `strict`: an annotation that is wrong by itself raises `ExportError` with its place, instead of
     being left out and counted in `problems`. Raises `ExportError` where the file is no export.
     """
-    problems = StrictProblems() if strict else Problems()
-    return AnnotatedExport(ExportFile.open(path), problems)
+    return AnnotatedExport(ExportFile.open(path), problems_for(strict=strict))
 
 
 def distinct_sequences(

@@ -7,22 +7,13 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from mirror.annotations import (
-    Choice,
-    Collection,
-    MirroredImages,
-    Problems,
-    StrictProblems,
-    Tally,
-    parse_splits,
-)
+from mirror.annotations import Choice, Tally, open_collection, parse_splits
 from mirror.annotations.conversion import (
     Conversion,
     Converted,
@@ -38,7 +29,6 @@ from mirror.cli.shell import Shell, folder
 from mirror.cli.tables import Section, print_sections
 from mirror.cli.ticker import ticking
 from mirror.errors import UsageError
-from mirror.export import ExportFile
 from mirror.observe.phrases import number, word
 from mirror.observe.text import printable
 
@@ -121,12 +111,10 @@ def annotations(
     wanted = Conversion(to, images, fps, frozenset(tool or ()))
     os.umask(0o077)  # what is written shows patients, or tells of them
     tally = Tally()
-    with ExitStack() as stack:
-        opened = [stack.enter_context(ExportFile.open(path)) for path in exports]
-        mirrored = stack.enter_context(MirroredImages.open(frames)) if frames else None
-        problems = StrictProblems() if strict else Problems()
-        collection = Collection(opened, mirrored, problems, choice=choice, splits=splits)
-        stack.enter_context(ticking(lambda: f"{number(tally.seen, 'frame')} read", quiet=quiet))
+    with (
+        open_collection(exports, frames, strict=strict, choice=choice, splits=splits) as collection,
+        ticking(lambda: f"{number(tally.seen, 'frame')} read", quiet=quiet),
+    ):
         if frames and not allow_missing:
             refuse_missing(collection, frames)
         converted = convert(collection, out, wanted, tally)

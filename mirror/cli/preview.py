@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from mirror.annotations import (
-    Choice,
-    Collection,
-    MirroredImages,
-    Problems,
-    StrictProblems,
-    Tally,
-)
+from mirror.annotations import Choice, Tally, open_collection
 from mirror.annotations.preview import Previewed, PreviewOptions, notes, write_preview
 from mirror.cli.shell import Shell, folder
 from mirror.cli.ticker import ticking
 from mirror.errors import ExitCode
-from mirror.export import ExportFile
 from mirror.observe.phrases import number
 from mirror.observe.text import printable
 
@@ -92,12 +83,10 @@ def preview(
     choice = Choice(frozenset(sequence or ()), frozenset(label or ()), not (labelled_only or label))
     os.umask(0o077)  # what is written shows patients
     tally = Tally()
-    with ExitStack() as stack:
-        opened = [stack.enter_context(ExportFile.open(path)) for path in exports]
-        mirrored = stack.enter_context(MirroredImages.open(frames)) if frames else None
-        problems = StrictProblems() if strict else Problems()
-        collection = Collection(opened, mirrored, problems, choice=choice)
-        stack.enter_context(ticking(lambda: _progress(tally), quiet=quiet))
+    with (
+        open_collection(exports, frames, strict=strict, choice=choice) as collection,
+        ticking(lambda: _progress(tally), quiet=quiet),
+    ):
         found = write_preview(collection, out, tally, PreviewOptions(limit, size, columns))
     if as_json:
         whole = {"out": str(out), **msgspec.to_builtins(found)}
