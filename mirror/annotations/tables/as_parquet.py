@@ -19,7 +19,7 @@ from mirror.annotations.tally import Tally
 from mirror.errors import UsageError
 
 _BATCH = 250
-_GROUP = 32_000
+_GROUP = 16_000
 
 
 def write_parquet(collection: Collection, out: Path, tally: Tally) -> None:
