@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from annotations_kit import frame, label, sequence, shape
 from datasets_kit import BOX, EVERY_KIND, OUTLINE, dataset, mirrored, read_back
 from PIL import Image
 from pycocotools.coco import COCO
+from pycocotools.mask import decode, frPyObjects, merge
 
 from mirror.annotations.datasets import Categories
 from mirror.annotations.datasets.masks import colour
@@ -53,6 +55,24 @@ def test_an_outline_covers_the_pixels_of_its_coco_annotation(tmp_path: Path) -> 
     (annotation,) = coco.loadAnns(coco.getAnnIds())
     found = mask(dataset("masks", export).out / "masks/r+f.png")
     assert (found == coco.annToMask(annotation)).all()
+
+
+def test_where_a_shape_lies_makes_no_difference_to_its_pixels(tmp_path: Path) -> None:
+    random = Random(7)
+    outlines = [
+        [(random.randint(0, 64) / 64, random.randint(0, 64) / 64) for _ in range(6)]
+        for _ in range(60)
+    ]
+    near = [[(x / 8 + 0.875, y / 8) for x, y in outline] for outline in outlines]
+    frames = [
+        frame(f"f{number}", label("a", shape("close_polygon", *outline)))
+        for number, outline in enumerate(outlines + near)
+    ]
+    made = dataset("masks", mirrored(tmp_path, sequence("r", *frames), size=(512, 256)))
+    for number, outline in enumerate(outlines + near):
+        points = [each for x, y in outline for each in (x * 512, y * 256)]
+        whole = decode(merge(frPyObjects([points], 256, 512))).astype(bool)
+        assert ((mask(made.out / f"masks/r+f{number}.png") == 1) == whole).all()
 
 
 def test_datumaro_reads_numbers_colours_and_names(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mirror.annotations.datasets.exporting import refuse_codes
 from mirror.annotations.datasets.extra import load, told
 from mirror.annotations.datasets.images import Images, Place, Reference
 from mirror.annotations.datasets.masks import colour
-from mirror.errors import DestinationError, UsageError
+from mirror.errors import UsageError
 from mirror.frames import FrameRef
 
 VOUCHED = [
@@ -107,5 +107,3 @@ def test_what_a_library_raises_is_told_as_ours() -> None:
         fail(AssertionError())
     with pytest.raises(PermissionError), told("x"):
         fail(RuntimeError("outer"), PermissionError(13, "no"))
-    with pytest.raises(DestinationError), told("x"):
-        fail(DestinationError("full"))

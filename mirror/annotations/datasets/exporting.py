@@ -124,8 +124,8 @@ def _refuse_splits(name: str, form: Format, found: set[str]) -> None:
         else f"needs frames in {' and '.join(form.needs)}, and there are none in {lacking[0]}"
     )
     raise UsageError(
-        f"--to {name} {what}: give --split train=0.8,val=0.2, or with more sequences or another"
-        " --seed where a split came out empty."
+        f"--to {name} {what}: give --split train=0.8,val=0.2; where chance left a split empty,"
+        " another --seed may not."
     )
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from mirror.errors import MirrorError, UsageError
+from mirror.errors import UsageError
 
 
 def load(module: str, name: str) -> ModuleType:
@@ -37,8 +37,6 @@ def told(name: str) -> Iterator[None]:
     """What an exporter raises becomes an `OSError`, where it was one, or a `UsageError`."""
     try:
         yield
-    except MirrorError:
-        raise
     except Exception as error:  # noqa: BLE001 - 56 exporters raise what they like
         cause: BaseException | None = error
         while cause is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +87,34 @@ class Painter:
         """One frame's mask, as a file of mode 0600."""
         canvas = self._numpy.zeros((drawn.height, drawn.width), dtype="uint8")
         for mark in drawn.marks:
-            canvas[self._covered(mark, drawn)] = self._ids.id_of(mark.code) + 1
+            window, covered = self._covered(mark, drawn)
+            canvas[window][covered] = self._ids.id_of(mark.code) + 1
         image = self._images.fromarray(canvas).convert("P")
         image.putpalette(self._palette)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "wb") as target:
             image.save(target, "PNG")
 
-    def _covered(self, mark: Mark, drawn: Drawn) -> Any:
-        rles = self._coco.frPyObjects([_ring(mark)], drawn.height, drawn.width)
+    def _covered(self, mark: Mark, drawn: Drawn) -> tuple[tuple[slice, slice], Any]:
+        """The part of the image that the shape is in, and which pixels of that it covers: where
+        the shape lies makes no difference to the rule, and a part takes less time."""
+        ring = _ring(mark)
+        left, right = _range(ring[::2], drawn.width)
+        top, bottom = _range(ring[1::2], drawn.height)
+        origin = left, top
+        moved = [number - origin[place % 2] for place, number in enumerate(ring)]
+        rles = self._coco.frPyObjects([moved], bottom - top, right - left)
         with warnings.catch_warnings():
             # pycocotools 2.0.11 and numpy 2 disagree about an argument that plays no part here
             warnings.simplefilter("ignore", DeprecationWarning)
-            return self._coco.decode(rles)[:, :, 0].astype(bool)
+            covered = self._coco.decode(rles)[:, :, 0].astype(bool)
+        return (slice(top, bottom), slice(left, right)), covered
+
+
+def _range(numbers: list[float], length: int) -> tuple[int, int]:
+    """The pixels around these numbers, with one to spare; at least one pixel."""
+    first = min(max(floor(min(numbers)) - 1, 0), length - 1)
+    return first, max(min(ceil(max(numbers)) + 1, length), first + 1)
 
 
 def _ring(mark: Mark) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from types import ModuleType
 from typing import Any
@@ -99,9 +99,6 @@ class Source:
     def __len__(self) -> int:
         return sum(len(spool) for spool in self._splits.values())
 
-    def __bool__(self) -> bool:
-        return True
-
     def subsets(self) -> dict[str, Source]:
         """By split."""
         return {name: self.get_subset(name) for name in self._splits}
@@ -121,10 +118,6 @@ class Source:
     def media_type(self) -> Any:
         """What every item shows."""
         return self._maker.media_type
-
-    def ann_types(self) -> Iterable[Any]:
-        """Not known beforehand."""
-        return ()
 
     def __repr__(self) -> str:
         return f"<Source {self._splits}>"
