@@ -106,21 +106,24 @@ class Collection:
 
     def missing(self) -> Iterator[FrameRef]:
         """Frames that are not mirrored; none where no destination was named."""
-        for sequence in self.sequences if self._images else ():
-            known = self._known(sequence)
+        if self._images is None:
+            return
+        for sequence in self.sequences:
+            known = self._images.of(sequence.workspace_id, sequence.root_id)
             for frame_id in sequence.frame_ids():
                 if frame_id not in known:
                     yield FrameRef(sequence.workspace_id, sequence.root_id, frame_id)
 
     def items(self, sequence: AnnotatedSequence, tally: Tally) -> Iterator[Item]:
         """The wanted frames of a sequence; those that are left out are counted."""
-        known = self._known(sequence)
+        images = self._images
+        known = None if images is None else images.of(sequence.workspace_id, sequence.root_id)
         name = self.name(sequence)
         for frame in sequence.frames():
             tally.seen += 1
             labels = self._choice.wanted(frame.labels)
-            image = known.get(frame.ref.frame_id)
-            if self._images and image is None:
+            image = None if known is None else known.get(frame.ref.frame_id)
+            if known is not None and image is None:
                 tally.skip(Skip.NOT_MIRRORED)
             elif not (labels or self._choice.unlabelled):
                 tally.skip(Skip.UNLABELLED)
@@ -131,11 +134,6 @@ class Collection:
         """The wanted video annotations of a sequence, in export order."""
         codes, found = self._choice.labels, sequence.intervals()
         return tuple([each for each in found if each.code in codes]) if codes else found
-
-    def _known(self, sequence: AnnotatedSequence) -> dict[str, MirroredImage]:
-        if self._images is None:
-            return {}
-        return self._images.of(sequence.workspace_id, sequence.root_id)
 
     def __repr__(self) -> str:
         return f"<Collection {len(self.sequences)} sequences>"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from mirror.closing import Closing
+from mirror.frames import FrameRef
 from mirror.store import Layout, LedgerReader
 
 
@@ -19,6 +20,27 @@ class MirroredImage(NamedTuple):
     path: Path
     width: int
     height: int
+
+
+class SequenceImages:
+    """The images of one sequence, by frame id; a path is made when it is asked for."""
+
+    def __init__(self, root: Path, layout: Layout, name: tuple[str, str], ledger: LedgerReader):
+        self._root = root
+        self._layout = layout
+        self._name = name
+        self._sizes = ledger.dimensions(*name)
+
+    def get(self, frame_id: str) -> MirroredImage | None:
+        """The image of a frame; None where it is not mirrored."""
+        size = self._sizes.get(frame_id)
+        if size is None:
+            return None
+        path = self._layout.relative(FrameRef(*self._name, frame_id))
+        return MirroredImage(self._root / path, *size)
+
+    def __contains__(self, frame_id: str) -> bool:
+        return frame_id in self._sizes
 
 
 class MirroredImages(Closing):
@@ -39,14 +61,9 @@ class MirroredImages(Closing):
             ledger.close()
             raise
 
-    def of(self, workspace_id: str, root_id: str) -> dict[str, MirroredImage]:
-        """Those of one sequence, by frame id."""
-        return {
-            frame.ref.frame_id: MirroredImage(
-                self.root / self.layout.relative(frame.ref), frame.width, frame.height
-            )
-            for frame in self._ledger.recorded_of(workspace_id, root_id)
-        }
+    def of(self, workspace_id: str, root_id: str) -> SequenceImages:
+        """Those of one sequence."""
+        return SequenceImages(self.root, self.layout, (workspace_id, root_id), self._ledger)
 
     def close(self) -> None:
         """Let go of the ledger."""

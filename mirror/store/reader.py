@@ -46,9 +46,8 @@ SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.size, f.sha256, f.width, f
 FROM frames f CROSS JOIN sequences s ON s.id = f.sequence
 WHERE f.id > ? AND f.state = 1 ORDER BY f.id LIMIT 4096
 """
-_RECORDED_OF = """
-SELECT f.id, s.workspace_id, s.root_id, f.frame_id, f.size, f.sha256, f.width, f.height
-FROM sequences s CROSS JOIN frames f ON f.sequence = s.id
+_DIMENSIONS = """
+SELECT f.frame_id, f.width, f.height FROM frames f JOIN sequences s ON s.id = f.sequence
 WHERE s.root_id = ? AND s.workspace_id = ? AND f.state = 1
 """
 _NAMED = """
@@ -138,11 +137,17 @@ class LedgerReader(Closing):
         with translated(self._path):
             return dict(self._db.execute(_SIZES, (root_id, workspace_id)).fetchall())
 
-    def recorded_of(self, workspace_id: str, root_id: str) -> list[RecordedFrame]:
-        """Every frame of one (workspace, root) recorded as mirrored."""
+    def dimensions(self, workspace_id: str, root_id: str) -> dict[str, tuple[int, int]]:
+        """Width and height, in pixels, of each mirrored frame of one (workspace, root), by frame
+        id. Equal ones are one tuple: a video's frames are of one size."""
+        known: dict[tuple[int, int], tuple[int, int]] = {}
         with translated(self._path):
-            rows = self._db.execute(_RECORDED_OF, (root_id, workspace_id)).fetchall()
-        return [RecordedFrame(row[0], FrameRef(*row[1:4]), *row[4:]) for row in rows]
+            return {
+                frame_id: known.setdefault((width, height), (width, height))
+                for frame_id, width, height in self._db.execute(
+                    _DIMENSIONS, (root_id, workspace_id)
+                )
+            }
 
     def copy(self, target: Path) -> None:
         """The whole ledger, as of one instant, into the empty file `target`; not durable yet."""
