@@ -1,7 +1,7 @@
 """The formats that we vouch for: what each holds of our shapes and labels, and how it is laid out.
 
 What is not held is counted before datumaro sees it, for its exporters leave it out without a word.
-The facts are those of datumaro 1.10 to 1.13, and tests read each format back.
+The facts are those of datumaro 1.13, and tests read each format back.
 """
 
 from __future__ import annotations
