@@ -43,7 +43,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`words`: of `mirror sync`. `fresh`: a folder that is removed before each run."""
+    """`words`: of `mirror`. `fresh`: a folder that is removed before each run."""
 
     name: str
     words: tuple[str, ...]
@@ -57,7 +57,7 @@ def measure(case: Case) -> Taken:
     environment = os.environ | {"SAVANT_USERNAME": "nobody", "SAVANT_PASSWORD": "asks"}
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mirror", "sync", *case.words, "--quiet"],
+        [sys.executable, "-m", "mirror", *case.words, "--quiet"],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -107,7 +107,7 @@ def cases(folder: Path, *, largest: bool) -> Iterator[Case]:
 
 
 def _words(export: Path, dest: Path, *further: str) -> tuple[str, ...]:
-    return str(export), "--dest", str(dest), *further
+    return "sync", str(export), "--dest", str(dest), *further
 
 
 def _export(folder: Path, frames: int, sequences: int, *, shapes: int) -> Path:
