@@ -86,14 +86,22 @@ def select_frames(exports: Iterable[ExportFile], selection: Selection) -> Iterat
     a frame is wrong or two frame ids of one root differ only by case. Iterate while the exports
     are open.
     """
-    chosen = {
-        group: with_frames
-        for group, pieces in group_sequences(exports).items()
-        if not selection.sequences or group[1] in selection.sequences
-        if (with_frames := [piece for piece in pieces if piece.frames is not None])
-    }
-    refuse_root_twins(chosen)
-    return _select(chosen, selection)
+    groups = group_sequences(exports)
+    _narrow(groups, selection)
+    refuse_root_twins(groups)
+    return _select(groups, selection)
+
+
+def _narrow(groups: dict[Group, list[SequenceSlice]], selection: Selection) -> None:
+    """Leave what is selected and has frames; in place, because there may be very many."""
+    unwanted = []
+    for group, pieces in groups.items():
+        if any(piece.frames is None for piece in pieces):
+            pieces[:] = [piece for piece in pieces if piece.frames is not None]
+        if not pieces or (selection.sequences and group[1] not in selection.sequences):
+            unwanted.append(group)
+    for group in unwanted:
+        del groups[group]
 
 
 def _select(

@@ -71,6 +71,7 @@ def _attach_scratch(db: sqlite3.Connection, destination: Destination) -> None:
     path = destination.state / TEMPORARIES / name
     try:
         db.execute("ATTACH DATABASE ? AS run", (str(path),))
+        db.execute("PRAGMA run.cache_size = -512")
         db.execute("PRAGMA run.journal_mode = MEMORY")
         db.execute("PRAGMA run.synchronous = OFF")
         db.execute("CREATE TABLE run.asked (row INTEGER PRIMARY KEY)")

@@ -90,7 +90,7 @@ def open_database(path: Path, template: str) -> sqlite3.Connection:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA cache_size = -4096")
+            db.execute("PRAGMA cache_size = -2048")
             db.execute("PRAGMA journal_size_limit = 67108864")
             db.execute("PRAGMA secure_delete = ON")  # an erased frame leaves no trace of its ids
             _make_if_new(db, template)
