@@ -6,6 +6,7 @@ other, so memory is that of one sequence's ids.
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -83,6 +84,8 @@ class Collection:
             raise UsageError(
                 f"The exports hold no sequence {min(unknown)!a}; `mirror inspect` lists them."
             )
+        self.exports = exports
+        self._codes: set[str] = set()
         self._names = dict(zip(self.sequences, _distinct_names(self.sequences), strict=True))
 
     @property
@@ -98,11 +101,6 @@ class Collection:
     def split(self, sequence: AnnotatedSequence) -> str:
         """The split that a sequence belongs to, with all its frames."""
         return self.splits.of(sequence.workspace_id, sequence.root_id)
-
-    @property
-    def frames_root(self) -> Path | None:
-        """The destination of the images; None where none was named."""
-        return self._images.root if self._images else None
 
     def missing(self) -> Iterator[FrameRef]:
         """Frames that are not mirrored; none where no destination was named."""
@@ -121,6 +119,7 @@ class Collection:
         name = self.name(sequence)
         for frame in sequence.frames():
             tally.seen += 1
+            self._codes.update([label.code for label in frame.labels])
             labels = self._choice.wanted(frame.labels)
             image = None if known is None else known.get(frame.ref.frame_id)
             if known is not None and image is None:
@@ -133,7 +132,20 @@ class Collection:
     def intervals(self, sequence: AnnotatedSequence) -> tuple[Interval, ...]:
         """The wanted video annotations of a sequence, in export order."""
         codes, found = self._choice.labels, sequence.intervals()
+        self._codes.update([each.code for each in found])
         return tuple([each for each in found if each.code in codes]) if codes else found
+
+    def refuse_unseen(self, tools: Iterable[str] = ()) -> None:
+        """Once all is read: raise `UsageError` where a label that was chosen, or one of `tools`,
+        never occurred in it, as a slip of the pen does not."""
+        unseen = sorted({*self._choice.labels, *tools} - self._codes)
+        if unseen:
+            near = difflib.get_close_matches(unseen[0], sorted(self._codes), 3, 0.5)
+            hint = f" Did you mean {' or '.join(ascii(each) for each in near)}?" if near else ""
+            raise UsageError(
+                f"Nothing that was read has the label {unseen[0]!a}.{hint} `mirror inspect` lists"
+                " the labels by their codes."
+            )
 
     def __repr__(self) -> str:
         return f"<Collection {len(self.sequences)} sequences>"

@@ -7,22 +7,29 @@ Which formats there are, and what becomes of a conversion. The writers are in `t
 from __future__ import annotations
 
 import difflib
-from collections import Counter
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from mirror.annotations.collection import Collection
 from mirror.annotations.datasets import Categories, ImageMode, format_names, write_dataset
-from mirror.annotations.output import fresh_folder, refuse_foreign
+from mirror.annotations.datasets.formats import OTHER
+from mirror.annotations.output import (
+    fresh_folder,
+    refuse_foreign,
+    refuse_overlap,
+    write_marker,
+)
 from mirror.annotations.phases import write_activitynet, write_cholec80, write_webvtt
 from mirror.annotations.tables import write_csv, write_jsonl, write_parquet
-from mirror.annotations.tally import Tally
+from mirror.annotations.tally import Note, Skip, Tally
 from mirror.errors import MissingFramesError, UsageError
 
 MARKER = "annotations.json"
@@ -94,15 +101,44 @@ def convert(collection: Collection, out: Path, wanted: Conversion, tally: Tally)
     `DestinationError` for what the disk says; then `out` is as it was.
     """
     find_format(wanted.format)
+    refuse_overlap(out, (export.path for export in collection.exports), collection.root)
     refuse_foreign(out, MARKER)
     writer = _writer(wanted, out)
     with fresh_folder(out, MARKER) as folder:
         writer(collection, folder, tally)
+        collection.refuse_unseen(wanted.tools)
         _look_for_nothing(collection, wanted.format, tally)
+        _keep_numbers(out, folder)
         converted = _conclude(collection, wanted, tally)
-        text = msgspec.json.format(msgspec.json.encode(converted), indent=2)
-        (folder / MARKER).write_bytes(text + b"\n")
+        write_marker(folder, MARKER, msgspec.to_builtins(converted) | _origin(collection, wanted))
     return converted
+
+
+def _keep_numbers(out: Path, folder: Path) -> None:
+    """A format without numbers leaves the labels' as they were."""
+    if (out / CATEGORIES).is_file() and not (folder / CATEGORIES).exists():
+        shutil.copyfile(out / CATEGORIES, folder / CATEGORIES)
+
+
+def _origin(collection: Collection, wanted: Conversion) -> dict[str, Any]:
+    """What the folder was made of."""
+    splits = collection.splits
+    return {
+        "exports": [{"path": str(one.path), "sha256": one.sha256} for one in collection.exports],
+        "images": str(wanted.images),
+        "split": {"shares": dict(splits.shares), "seed": splits.seed} if splits.split else None,
+        "sequences_by_split": _assign(collection),
+    }
+
+
+def _assign(collection: Collection) -> dict[str, list[str]]:
+    """The sequences of each split, by the names they have in files."""
+    if not collection.splits.split:
+        return {}
+    found: dict[str, list[str]] = {name: [] for name in collection.splits.names}
+    for sequence in collection.sequences:
+        found[collection.split(sequence)].append(collection.name(sequence))
+    return found
 
 
 def _conclude(collection: Collection, wanted: Conversion, tally: Tally) -> Converted:
@@ -117,20 +153,17 @@ def _conclude(collection: Collection, wanted: Conversion, tally: Tally) -> Conve
         left_out={str(kind): count for kind, count in problems.counts.items()},
         examples=[str(problem) for problem in problems.examples],
         lacking=problems.lacking,
-        splits=_count_splits(collection),
+        splits={name: len(names) for name, names in _assign(collection).items()},
     )
-
-
-def _count_splits(collection: Collection) -> dict[str, int]:
-    if not collection.splits.split:
-        return {}
-    found = Counter(collection.split(sequence) for sequence in collection.sequences)
-    return {name: found[name] for name in collection.splits.names}
 
 
 def _look_for_nothing(collection: Collection, name: str, tally: Tally) -> None:
     needs = needed(name)
-    if not any(tally.written[what] for what in _CONTENT[needs]):
+    if any(tally.written[what] for what in _CONTENT[needs]) or tally.noted[Note.UNCOUNTED]:
+        return
+    if tally.skipped[Skip.NOT_MIRRORED] == tally.seen > 0:
+        collection.problems.lack("None of the frames is mirrored, so nothing was written.")
+    else:
         collection.problems.lack(
             f"The exports have no {needs.value} to write as {name}; `mirror inspect` shows what"
             " they hold."
@@ -175,8 +208,10 @@ def find_format(name: str) -> None:
     known = known_formats()
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, 3)
+    near = difflib.get_close_matches(name.lower(), known, 3)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    if OTHER.help not in known.values():
+        hint += " More come with pip install 'savant-mirror[formats]'."
     raise UsageError(f"There is no format {name!a}.{hint} `--to list` shows all.")
 
 

@@ -21,7 +21,7 @@ from mirror.annotations.reading import UndecodedFrame
 from mirror.annotations.splits import UNSPLIT, Splits
 from mirror.annotations.values import Label
 from mirror.closing import Closing
-from mirror.errors import MissingFramesError
+from mirror.errors import MissingFramesError, UsageError
 from mirror.export import ExportFile
 from mirror.frames import FrameRef
 
@@ -72,9 +72,15 @@ class FrameDataset(Closing, Sequence[Sample]):
         strict: bool = False,
     ) -> None:
         """Index the exports. Raises `ExportError`; `DestinationError` where `dest` has no ledger;
-        `MissingFramesError` where frames are not mirrored, unless `allow_missing`. `strict`: an
-        annotation that is wrong raises `ExportError` instead of being left out."""
+        `MissingFramesError` where frames are not mirrored, unless `allow_missing`; `UsageError` for
+        a sequence or split that is not there. `strict`: an annotation that is wrong raises
+        `ExportError` instead of being left out."""
         named = [exports] if isinstance(exports, str | Path) else list(exports)
+        if not named:
+            raise UsageError("No export was named.")
+        if subset.split and subset.split not in subset.splits.names:
+            known = ", ".join(subset.splits.names)
+            raise UsageError(f"There is no split {subset.split!a}; there are {known}.")
         self._given = (Path(dest), [Path(each) for each in named], subset, allow_missing, strict)
         self.problems = problems_for(strict=strict)
         self._open()
@@ -83,6 +89,7 @@ class FrameDataset(Closing, Sequence[Sample]):
         dest, paths, subset, allow_missing, _ = self._given
         self._frames: list[UndecodedFrame] = []
         self._widths, self._heights = array("I"), array("I")
+        self._closed = False
         self.missing = 0
         self._root = dest
         with ExitStack() as stack:
@@ -131,7 +138,10 @@ class FrameDataset(Closing, Sequence[Sample]):
     def __getitem__(self, index: slice) -> list[Sample]: ...
 
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        """The sample at `index`, or a list of those of a slice. Raises `IndexError`."""
+        """The sample at `index`, or a list of those of a slice. Raises `IndexError`, and
+        `ValueError` where the dataset is closed."""
+        if self._closed:
+            raise ValueError("the dataset is closed")
         if isinstance(index, slice):
             return [self._sample(number) for number in range(len(self))[index]]
         return self._sample(range(len(self))[index])
@@ -148,6 +158,7 @@ class FrameDataset(Closing, Sequence[Sample]):
 
     def close(self) -> None:
         """Let go of the exports; nothing can be drawn any more."""
+        self._closed = True
         self._frames = []
         for export in self._exports:
             export.close()

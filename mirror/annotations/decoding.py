@@ -56,7 +56,10 @@ def _labels(found: Any, place: str, problems: Problems) -> Iterator[Label]:
         if not code or not isinstance(code, str):
             problems.add(Problem(ProblemKind.NO_CODE, at, "the label has no code"))
         else:
-            yield Label(code, _name(each, code), tuple(_shapes(shapes, at, problems)))
+            found_shapes = tuple(_shapes(shapes, at, problems))
+            # without a shape it would say something of the whole frame, which nobody said
+            if found_shapes or not shapes:
+                yield Label(code, _name(each, code), found_shapes)
 
 
 def _shapes(found: list[Any], place: str, problems: Problems) -> Iterator[Shape]:

@@ -46,8 +46,8 @@ class Note(StrEnum):
     """A label whose code or name can't stand in the format, and is written otherwise."""
     BOXED = "boxed"
     """An outline of which a format with nothing but boxes holds the box around it."""
-    UNCOUNTED = "uncounted"
-    """A shape or label given to a library that may leave it out without a word."""
+    UNCOUNTED = "given_to_datumaro_and_not_counted"
+    """A shape or label given to the library, which may leave it out without a word."""
 
 
 class Tally:

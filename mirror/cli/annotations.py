@@ -17,9 +17,11 @@ from mirror.annotations import Choice, Tally, open_collection, parse_splits
 from mirror.annotations.conversion import (
     Conversion,
     Converted,
+    Needs,
     convert,
     find_format,
     known_formats,
+    needed,
     refuse_missing,
 )
 from mirror.annotations.datasets import ImageMode
@@ -115,7 +117,7 @@ def annotations(
         open_collection(exports, frames, strict=strict, choice=choice, splits=splits) as collection,
         ticking(lambda: f"{number(tally.seen, 'frame')} read", quiet=quiet),
     ):
-        if frames and not allow_missing:
+        if frames and not allow_missing and needed(to) is not Needs.INTERVALS:
             refuse_missing(collection, frames)
         converted = convert(collection, out, wanted, tally)
     if as_json:
@@ -125,6 +127,9 @@ def annotations(
         _tell(converted, out)
     if converted.lacking:
         shell.say(converted.lacking)
+    for name, count in converted.splits.items():
+        if not count:
+            shell.say(f"No sequence came into the split {name}; another --seed draws anew.")
 
 
 def _list_formats(*, as_json: bool) -> None:
@@ -138,6 +143,7 @@ def _list_formats(*, as_json: bool) -> None:
     for name, what in own.items():
         typer.echo(f"{name:{width}}  {what}")
     rest = ", ".join(name for name in known if name not in own)
+    rest = rest or "pip install 'savant-mirror[formats]' shows which"
     typer.echo(textwrap.fill(f"and {OTHER.help}: {rest}", 100, subsequent_indent="  "))
 
 

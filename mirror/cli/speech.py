@@ -12,6 +12,7 @@ import tomllib
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from mirror.observe.text import json_text, printable, redact, stamp, trace_text
@@ -38,7 +39,7 @@ def asked_for_json(words: Sequence[str]) -> bool:
 
 
 def _option(words: Sequence[str], name: str) -> str | None:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word == name:
             return following
         if word.startswith(f"{name}="):

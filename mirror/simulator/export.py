@@ -14,6 +14,8 @@ from pathlib import Path
 
 _TEMPLATES = 16
 _FRAME_INTERVAL_MS = 40
+_LENGTH = 1_800_000
+"""Milliseconds of each video."""
 _PHASES = (
     ("preparation", "Preparation", 0.0, 0.15),
     ("calot_dissection", "Calot triangle dissection", 0.15, 0.6),
@@ -52,17 +54,17 @@ def _sequence_head(number: int, root_id: str, workspace_id: str, *, labelled: bo
         "status": "completed",
         "stage": {"name": "review", "order": 2},
         "tags": ["simulated"],
+        "videoDuration": _LENGTH,
         "videoAnnotations": [_phase(*phase) for phase in _PHASES] if labelled else [],
     }
     return json.dumps(head)[:-1] + ', "featureSet": ['
 
 
 def _phase(code: str, name: str, start: float, end: float | None) -> dict[str, object]:
-    length = 1_800_000
     return {
         "id": f"phase-{code}",
-        "timestampStart": round(start * length),
-        "timestampEnd": None if end is None else round(end * length),
+        "timestampStart": round(start * _LENGTH),
+        "timestampEnd": None if end is None else round(end * _LENGTH),
         "label": {"code": code, "displayName": name, "color": "#33aa77"},
     }
 

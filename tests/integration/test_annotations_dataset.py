@@ -95,7 +95,7 @@ def test_what_is_wrong_is_left_out_or_raised_when_it_is_drawn(tmp_path: Path) ->
     path = write(tmp_path / "a.json", sequence("r", frame("f", label("c", shape("keypoint")))))
     dest = mirror_export(tmp_path / "frames", path)
     with mirror.FrameDataset(dest, path) as dataset:
-        assert dataset[0].labels[0].shapes == ()
+        assert dataset[0].labels == (), "a label of a shape became one of the whole frame"
         assert dataset.problems.counts
     with (
         mirror.FrameDataset(dest, path, strict=True) as dataset,

@@ -137,7 +137,7 @@ def test_any_other_format_of_datumaro_is_written_uncounted(tmp_path: Path) -> No
     made = dataset("yolo", export)
     (labels,) = made.out.rglob("r+f.txt")
     assert labels.read_text() == "0 0.500000 0.250000 0.500000 0.500000\n"
-    assert made.tally.noted == {"uncounted": 2}
+    assert made.tally.noted == {"given_to_datumaro_and_not_counted": 2}
     (image,) = made.out.rglob("*.png")
     assert image.read_bytes() == (made.frames / "r/f.png").read_bytes()
     assert not list(dataset("yolo", export, mode=ImageMode.REFERENCE).out.rglob("*.png"))

@@ -171,6 +171,68 @@ def test_an_export_without_what_was_asked_for_is_told(
     assert f"no {what}" in strict.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--to", "csv", "--label", "livr"), "Did you mean 'liver'?"),
+        (("--to", "csv", "--label", "liver", "--label", "graspr"), "'graspr'"),
+        (("--to", "cholec80", "--tool", "bleding"), "Did you mean 'bleeding'?"),
+    ],
+)
+def test_a_label_that_nothing_has_is_refused_and_what_was_there_stays(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    out = tmp_path / "out"
+    assert run(FRAMES, VIDEOS, "--to", "csv", "--out", out).exit_code == 0
+    result = run(FRAMES, VIDEOS, "--out", out, *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "shapes.csv" in files(out)
+
+
+def test_the_folder_says_what_it_was_made_of(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(FRAMES, "--to", "csv", "--out", out, "--split", "train=0.5,val=0.5")
+    made = json.loads((out / "annotations.json").read_text())
+    assert made["exports"][0]["path"] == str(FRAMES)
+    assert len(made["exports"][0]["sha256"]) == 64
+    assert made["split"] == {"shares": {"train": 0.5, "val": 0.5}, "seed": 0}
+    assert sum(map(len, made["sequences_by_split"].values())) == 3
+
+
+def test_numbers_stay_through_a_format_that_has_none(tmp_path: Path, dest: Path) -> None:
+    words = (FRAMES, "--out", tmp_path / "out", "--frames", dest)
+    assert run(*words, "--to", "coco", "--label", "liver").exit_code == 0
+    assert run(*words, "--to", "csv").exit_code == 0
+    assert run(*words, "--to", "coco").exit_code == 0
+    kept = (tmp_path / "out/categories.json").read_text()
+    assert kept.index("liver") < kept.index("cystic_duct")
+
+
+def test_an_export_in_the_folder_is_not_replaced(tmp_path: Path) -> None:
+    export = tmp_path / "annotations.json"
+    export.write_bytes(FRAMES.read_bytes())
+    result = run(export, "--to", "csv", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert export.read_bytes() == FRAMES.read_bytes()
+
+
+def test_phases_need_no_frames(tmp_path: Path, dest: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = mirror_export(
+        tmp_path / "other/frames", write(tmp_path / "o.json", sequence("q", frame("f")))
+    )
+    words = ("--to", "webvtt", "--out", tmp_path / "out", "--frames", other)
+    assert run(FRAMES, VIDEOS, *words).exit_code == 0
+
+
+def test_an_empty_split_is_told(tmp_path: Path) -> None:
+    export = write(tmp_path / "a.json", sequence("r", frame("f", label("c", TRIANGLE))))
+    result = run(export, "--to", "csv", "--out", tmp_path / "out", "--split", "train=0.9,val=0.1")
+    assert result.exit_code == 0
+    assert "No sequence came into the split" in result.stderr
+
+
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     result = run(FRAMES, "--to", "csv", "--out", tmp_path)

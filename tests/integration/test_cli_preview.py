@@ -106,7 +106,7 @@ def test_the_same_for_machines(tmp_path: Path, dest: Path) -> None:
     out = tmp_path / "out"
     found = as_object(FRAMES, VIDEOS, "--frames", dest, "--out", out)
     assert found.pop("out") == str(out)
-    assert found == json.loads((out / "preview.json").read_text())
+    assert found.items() <= json.loads((out / "preview.json").read_text()).items()
     counts = {"frames": 10, "frames_read": 10, "shapes": 12, "sheets": 1, "intervals": 7}
     assert counts.items() <= found.items()
     assert found["unknown"] == {"ellipse": 1}
@@ -316,9 +316,17 @@ def test_a_choice_of_labels_and_sequences(tmp_path: Path, many: tuple[Path, Path
 def test_nothing_to_draw_is_said_and_strict_exits_65(
     tmp_path: Path, many: tuple[Path, Path]
 ) -> None:
-    words = (many[0], "--frames", many[1], "--out", tmp_path / "out", "--label", "none")
+    bare = write(tmp_path / "bare.json", sequence("r"))
+    words = (bare, "--frames", many[1], "--out", tmp_path / "out")
     assert "nothing to draw" in as_object(*words)["lacking"]
     assert run(*words, "--strict").exit_code == 65
+
+
+def test_a_label_that_nothing_has_is_refused(tmp_path: Path, many: tuple[Path, Path]) -> None:
+    result = run(many[0], "--frames", many[1], "--out", tmp_path / "out", "--label", "none")
+    assert result.exit_code == 2
+    assert "has the label 'none'" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_wrong_annotation_is_left_out_and_strict_exits_65(tmp_path: Path) -> None:

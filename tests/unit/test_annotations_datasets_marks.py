@@ -128,7 +128,7 @@ def test_a_label_whose_shapes_are_left_out_says_nothing_of_the_frame() -> None:
 def test_what_a_library_may_leave_out_is_said_to_be_uncounted() -> None:
     tally = Tally()
     Marker(Holds(ALL, labels=True, surely=False), tally).draw(item(Label("b", "B", ())), "r/f")
-    assert tally.noted == {"uncounted": 1}
+    assert tally.noted == {"given_to_datumaro_and_not_counted": 1}
 
 
 def test_an_item_without_an_image_is_refused() -> None:

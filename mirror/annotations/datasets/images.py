@@ -115,11 +115,11 @@ class Images:
 def root_of(collection: Collection, name: str) -> Path:
     """Where the frames lie. Raises `UsageError` where the collection doesn't know; `name`: the
     format's."""
-    if collection.frames_root is None:
+    if collection.root is None:
         raise UsageError(
             f"--to {name} needs the frames' sizes: say with --frames DEST where they are mirrored."
         )
-    return collection.frames_root
+    return collection.root
 
 
 def copy(source: Path, target: Path) -> None:

@@ -112,7 +112,8 @@ class Marker:
             else:
                 if clipped is not shape:
                     self.tally.clip()
-                self.tally.wrote("shapes")
+                if self._holds.surely:
+                    self.tally.wrote("shapes")
                 yield clipped.to_pixels(width, height)
 
     def _joined(self, shapes: list[Shape], code: str, number: int) -> Iterator[Mark]:
@@ -138,11 +139,12 @@ class Marker:
         elif self._holds.together is Together.PIXELS:
             annotations = 0
         self.tally.wrote("frames")
+        if not self._holds.surely:
+            self.tally.note(Note.UNCOUNTED, len(marks))
+            return
         for what, count in (("annotations", annotations), ("labels", labels)):
             if count:
                 self.tally.wrote(what, count)
-        if not self._holds.surely:
-            self.tally.note(Note.UNCOUNTED, len(marks))
 
 
 def image_of(item: Item) -> MirroredImage:

@@ -39,6 +39,6 @@ def _whole(
     spans = in_order(close(each, length) for each in intervals)
     tally.note(Note.OPEN_STARTS, sum(each.open_start for each in intervals))
     tally.note(Note.OPEN_ENDS, sum(each.end is None for each in intervals))
-    tally.note(Note.POINT_EVENTS, sum(span.is_point for span in spans))
+    tally.note(Note.POINT_EVENTS, sum(each.is_point for each in intervals))
     tally.note(Note.BEYOND_DURATION, int(duration is not None and length > duration))
     return Video(name, split, length, spans)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.annotations.collection import Collection
-from mirror.annotations.output import fresh_folder, refuse_foreign
+from mirror.annotations.output import (
+    fresh_folder,
+    refuse_foreign,
+    refuse_overlap,
+    write_marker,
+)
 from mirror.annotations.preview.choosing import chosen
 from mirror.annotations.preview.page import Card, Contents, LabelCount, page
 from mirror.annotations.preview.previewed import MOST_TRACKS, Previewed, facts, notes
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
 
 MARKER = "preview.json"
 """The file in the folder that says what was written, and that we made it."""
-_OURS = (MARKER, "index.html", "timeline.svg", "sheet.png", "sheet-*.png", "frames")
 _NAMED = 10
 
 
@@ -56,7 +59,8 @@ def write_preview(
     Raises `UsageError` for a folder of somebody else, for frames without a destination or without
     Pillow, `ExportError`, and `DestinationError` for what the disk says; then `out` is as it was.
     """
-    refuse_strangers(out, collection.root)
+    refuse_overlap(out, (export.path for export in collection.exports), collection.root)
+    refuse_foreign(out, MARKER)
     tracks = list(_tracks(collection, tally))
     drawing = _frames_to_draw(collection, tracks)
     with fresh_folder(out, MARKER) as folder:
@@ -65,6 +69,7 @@ def write_preview(
             for number, item in chosen(collection, tally, options.limit):
                 gallery.add(number, collection.name(collection.sequences[number]), item)
         cards = gallery.finish() if gallery else []
+        collection.refuse_unseen()
         _look_for_nothing(collection, tally)
         previewed = _conclude(collection, tally, gallery, len(cards))
         if tracks:
@@ -73,27 +78,8 @@ def write_preview(
             (folder / "timeline.svg").write_text(text, "utf-8")
         with (folder / "index.html").open("w", encoding="utf-8") as file:
             file.writelines(page(_contents(collection, cards, tracks[:MOST_TRACKS], previewed)))
-        found = msgspec.json.format(msgspec.json.encode(previewed), indent=2)
-        (folder / MARKER).write_bytes(found + b"\n")
+        write_marker(folder, MARKER, msgspec.to_builtins(previewed))
     return previewed
-
-
-def refuse_strangers(out: Path, dest: Path | None) -> None:
-    """Raise `UsageError` where `out` holds anything but an earlier preview, or lies in `dest`."""
-    if dest is not None and out.absolute().resolve().is_relative_to(dest.absolute().resolve()):
-        raise UsageError(
-            f"{str(out)!a} is in the destination {str(dest)!a}, which holds frames alone: name"
-            " another folder."
-        )
-    refuse_foreign(out, MARKER)
-    if not out.is_dir():
-        return
-    for path in sorted(out.iterdir()):
-        if not any(fnmatch(path.name, name) for name in _OURS):
-            raise UsageError(
-                f"{str(out)!a} holds {path.name!a}, which is not of a preview and would be lost:"
-                " move it away, or name another folder."
-            )
 
 
 def _tracks(collection: Collection, tally: Tally) -> Iterator[Track]:
