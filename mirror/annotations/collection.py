@@ -100,7 +100,7 @@ class Collection:
 
     def split(self, sequence: AnnotatedSequence) -> str:
         """The split that a sequence belongs to, with all its frames."""
-        return self.splits.of(sequence.workspace_id, sequence.root_id)
+        return self.splits.of(sequence.workspace_id, sequence.root_id or self.name(sequence))
 
     def missing(self) -> Iterator[FrameRef]:
         """Frames that are not mirrored; none where no destination was named."""

@@ -163,6 +163,10 @@ def _look_for_nothing(collection: Collection, name: str, tally: Tally) -> None:
         return
     if tally.skipped[Skip.NOT_MIRRORED] == tally.seen > 0:
         collection.problems.lack("None of the frames is mirrored, so nothing was written.")
+    elif collection.problems.counts:
+        collection.problems.lack(
+            f"Nothing was written as {name}: what the exports have for it is wrong, and left out."
+        )
     else:
         collection.problems.lack(
             f"The exports have no {needs.value} to write as {name}; `mirror inspect` shows what"
@@ -229,7 +233,7 @@ def _writer(wanted: Conversion, out: Path) -> Writer:
 
 def _dataset_writer(wanted: Conversion, out: Path) -> Writer:
     kept = out / CATEGORIES
-    categories = Categories.load(kept if kept.exists() else None)
+    categories = Categories.load(kept if kept.is_file() else None)
 
     def write(collection: Collection, folder: Path, tally: Tally) -> None:
         write_dataset(

@@ -16,12 +16,12 @@ from typing import Any, overload
 
 from mirror.annotations.collection import EVERYTHING, Choice, Collection
 from mirror.annotations.mirrored import MirroredImages
-from mirror.annotations.problems import problems_for
+from mirror.annotations.problems import Problems, problems_for
 from mirror.annotations.reading import UndecodedFrame
 from mirror.annotations.splits import UNSPLIT, Splits
 from mirror.annotations.values import Label
 from mirror.closing import Closing
-from mirror.errors import MissingFramesError, UsageError
+from mirror.errors import ExportError, MissingFramesError, UsageError
 from mirror.export import ExportFile
 from mirror.frames import FrameRef
 
@@ -48,6 +48,9 @@ class Subset:
 
 
 ALL = Subset()
+
+
+_Given = tuple[Path, list[Path], Subset, bool, bool]
 
 
 class FrameDataset(Closing, Sequence[Sample]):
@@ -104,6 +107,7 @@ class FrameDataset(Closing, Sequence[Sample]):
                 )
             stack.pop_all()
         images.close()
+        self._drawn = bytearray(len(self._frames))
 
     def _index(self, subset: Subset, images: MirroredImages) -> None:
         collection = Collection(
@@ -115,7 +119,7 @@ class FrameDataset(Closing, Sequence[Sample]):
             known = images.of(sequence.workspace_id, sequence.root_id)
             for frame in sequence.undecoded():
                 image = known.get(frame.frame_id)
-                if not (subset.choice.unlabelled or self._labels(frame)):
+                if not (subset.choice.unlabelled or self._labels(frame, Problems())):
                     continue
                 if image is None:
                     self.missing += 1
@@ -124,9 +128,16 @@ class FrameDataset(Closing, Sequence[Sample]):
                 self._widths.append(image.width)
                 self._heights.append(image.height)
 
-    def _labels(self, frame: UndecodedFrame) -> tuple[Label, ...]:
+    def _labels(self, frame: UndecodedFrame, problems: Problems) -> tuple[Label, ...]:
         choice = self._given[2].choice
-        return choice.wanted(frame.decode(self.problems).labels)
+        return choice.wanted(frame.decode(problems).labels)
+
+    def _once(self, number: int) -> Problems:
+        """What collects the problems of a frame, which count once, however often it is drawn."""
+        if self._drawn[number]:
+            return problems_for(strict=self._given[4])
+        self._drawn[number] = 1
+        return self.problems
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -152,7 +163,7 @@ class FrameDataset(Closing, Sequence[Sample]):
         ref = FrameRef(frame.piece.workspace_id, frame.piece.root_id, frame.frame_id)
         labels = tuple(
             replace(label, shapes=tuple(shape.to_pixels(width, height) for shape in label.shapes))
-            for label in self._labels(frame)
+            for label in self._labels(frame, self._once(number))
         )
         return Sample(ref, self._root / self._layout.relative(ref), width, height, labels)
 
@@ -164,13 +175,23 @@ class FrameDataset(Closing, Sequence[Sample]):
             export.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_again, self._given
+        return FrameDataset._again, (self._given, self._identity())
+
+    @classmethod
+    def _again(cls, given: _Given, identity: tuple[object, ...]) -> FrameDataset:
+        """The same dataset in another process. Raises `ExportError` where it is another one by now:
+        a number would stand for another frame."""
+        dest, exports, subset, allow_missing, strict = given
+        again = cls(dest, exports, subset=subset, allow_missing=allow_missing, strict=strict)
+        if again._identity() != identity:
+            again.close()
+            raise ExportError(
+                "The exports or the frames changed since the dataset was made; make it again."
+            )
+        return again
+
+    def _identity(self) -> tuple[object, ...]:
+        return len(self), *(export.stamp for export in self._exports)
 
     def __repr__(self) -> str:
         return f"<FrameDataset {len(self):,} frames of {str(self._root)!a}>"
-
-
-def _open_again(
-    dest: Path, exports: list[Path], subset: Subset, allow_missing: bool, strict: bool
-) -> FrameDataset:
-    return FrameDataset(dest, exports, subset=subset, allow_missing=allow_missing, strict=strict)

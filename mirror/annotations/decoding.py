@@ -26,7 +26,7 @@ from mirror.annotations.values import (
 )
 from mirror.errors import ExportError
 from mirror.export import SequenceSlice, decode_annotations
-from mirror.export.frames import refuse_bad_id
+from mirror.export.frames import changed, refuse_bad_id
 from mirror.export.place import shown
 from mirror.export.shapes import NO_TYPE
 from mirror.frames import FrameRef
@@ -118,9 +118,16 @@ class _Video(msgspec.Struct, gc=False, rename="camel"):
 _video = msgspec.json.Decoder(_Video)
 
 
+def _read_video(piece: SequenceSlice) -> _Video:
+    try:
+        return _video.decode(piece.raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise changed(piece) from None
+
+
 def decode_intervals(piece: SequenceSlice, problems: Problems) -> Iterator[Interval]:
     """The video annotations of a slice, in export order. Raises `ExportError`."""
-    raw = _video.decode(piece.raw).video_annotations
+    raw = _read_video(piece).video_annotations
     if raw is UNSET:
         return
     for index, each in enumerate(
@@ -154,7 +161,7 @@ def interval_of(found: dict[str, Any]) -> Interval | tuple[ProblemKind, str]:
 def decode_duration(piece: SequenceSlice) -> int | None:
     """How long the video is, in milliseconds, where the export says so: `videoDuration`, which the
     guide does not name, so nothing may rely on it."""
-    raw = _video.decode(piece.raw).video_duration
+    raw = _read_video(piece).video_duration
     found: Any = 0 if raw is UNSET else decode_annotations(piece, raw)
     return round(found) if type(found) in _NUMBERS and 0 < found <= _LONGEST else None
 

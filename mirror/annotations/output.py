@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,16 +121,14 @@ def _count(folder: Path) -> int:
 def _swap(building: Path, place: Path) -> None:
     old = building.with_name(f"{building.name}.old")
     try:
-        place.rename(old)
-    except FileNotFoundError:
+        with suppress(FileNotFoundError):
+            place.rename(old)
         building.rename(place)
-        return
-    try:
-        building.rename(place)
-    except OSError:
-        old.rename(place)
+    except BaseException:  # a signal between the two leaves what was there
+        if old.exists() and not place.exists():
+            old.rename(place)
         raise
-    shutil.rmtree(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _unwritable(place: Path, error: OSError) -> DestinationError:

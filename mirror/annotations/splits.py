@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from mirror.errors import UsageError
 
+_LONGEST = 100
 _EVERYTHING = (("all", 1.0),)
 
 
@@ -52,10 +53,10 @@ def parse_splits(text: str, seed: int) -> Splits:
     shares = []
     for part in text.split(","):
         name, equals, share = (each.strip() for each in part.partition("="))
-        if not (equals and name.isascii() and name.isidentifier()):
+        if not (equals and name.isascii() and name.isidentifier() and len(name) <= _LONGEST):
             raise UsageError(f"--split: {part.strip()!a} is not NAME=SHARE, as in train=0.8.")
         shares.append((name, _share(name, share)))
-    if len(dict(shares)) < len(shares):
+    if len({name.lower() for name, _ in shares}) < len(shares):
         raise UsageError("--split names a split twice.")
     if abs(sum(share for _, share in shares) - 1) > 1e-6:
         raise UsageError("--split: the shares don't add up to 1, as in train=0.8,val=0.1,test=0.1.")

@@ -43,6 +43,11 @@ class ExportFile(Closing):
         return self._sequences
 
     @property
+    def stamp(self) -> tuple[int, int]:
+        """Size, and time of the last change in nanoseconds, when it was opened."""
+        return self._source.stamp
+
+    @property
     def sha256(self) -> str:
         """Of the whole file, in hex; hashed on first use, which may be in a thread.
 

@@ -77,9 +77,18 @@ def _cut(piece: SequenceSlice, frames: Raw) -> Iterator[tuple[int, Raw]]:
         pieces = _pieces.decode(frames)
     except RecursionError:
         raise place.too_deep(piece.place) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise changed(piece) from None
     for number, raw in enumerate(pieces):
         pieces[number] = _TAKEN
         yield number, raw
+
+
+def changed(piece: SequenceSlice) -> ExportError:
+    """What was walked over when the export was opened can't be read any more."""
+    return ExportError(
+        f"{piece.place}: the export changed while it was read; run again when it is complete."
+    )
 
 
 def refuse_bad_id(piece: SequenceSlice, number: int, frame_id: str) -> None:

@@ -29,14 +29,14 @@ _KEEP_MAPPED = 64 * 1024**2
 class Source:
     """One mapped file. `view` is its text, from byte `start` on (after a byte order mark)."""
 
-    __slots__ = ("_file", "_map", "_passed", "_stamp", "path", "size", "start", "view")
+    __slots__ = ("_file", "_map", "_passed", "path", "size", "stamp", "start", "view")
 
     def __init__(self, path: Path) -> None:
         """Map the file at `path`. Raises `ExportError` where that can't be."""
         self.path = path
         self._file = _open_regular(path)
-        self._stamp = self._look()
-        self.size = self._stamp[0]
+        self.stamp = self._look()
+        self.size = self.stamp[0]
         try:
             self._map = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
@@ -73,7 +73,7 @@ class Source:
             for offset in range(0, self.size, _HASH_BLOCK):
                 total.update(whole[offset : offset + _HASH_BLOCK])
                 self.passed(_HASH_BLOCK)
-        if self._look() != self._stamp:
+        if self._look() != self.stamp:
             raise ExportError(
                 f"{named(self.path)} changed while it was read; run again when it is complete."
             )

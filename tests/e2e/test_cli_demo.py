@@ -8,7 +8,10 @@ from typer.testing import CliRunner
 from mirror.cli.commands import build_app
 from tests.e2e.command import frames_at, mirror
 
-COMMANDS = ("sync", "status", "inspect", "doctor", "watch", "demo", "simulate")
+COMMANDS = (
+    *("sync", "status", "inspect", "annotations", "preview", "doctor", "watch", "demo"),
+    "simulate",
+)
 
 
 async def test_the_demo_mirrors_its_frames_and_says_where_they_are(tmp_path: Path) -> None:
@@ -28,6 +31,13 @@ async def test_a_demo_that_cant_be_written_says_so(tmp_path: Path) -> None:
     ended = await mirror("demo", "--dest", tmp_path / "file")
     assert ended.code == 74
     assert "--dest" in ended.err
+
+
+async def test_without_a_word_it_shows_the_help() -> None:
+    ended = await mirror()
+    assert "Usage" in ended.out + ended.err
+    assert "Traceback" not in ended.err
+    assert ended.code in {0, 2}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

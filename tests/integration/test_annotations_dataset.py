@@ -11,7 +11,7 @@ from annotations_kit import FRAMES, frame, label, mirror_export, sequence, shape
 
 import mirror
 from mirror.annotations import Choice, Sample, Subset, parse_splits
-from mirror.errors import ExportError, MissingFramesError
+from mirror.errors import ExportError, MissingFramesError, UsageError
 
 BOX = shape("rectangle", (0.75, 0.5), (0.25, 0.0))
 
@@ -108,3 +108,39 @@ def test_the_sample_export_is_drawn_whole(tmp_path: Path) -> None:
     with mirror.FrameDataset(mirror_export(tmp_path / "frames", FRAMES), FRAMES) as dataset:
         assert len(dataset) == 10
         assert sum(len(found.shapes) for sample in dataset for found in sample.labels) == 13
+
+
+def test_a_problem_counts_once_however_often_its_frame_is_drawn(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", sequence("r", frame("f", label("c", shape("keypoint"), BOX))))
+    dest = mirror_export(tmp_path / "frames", path)
+    only = Subset(Choice(unlabelled=False))
+    with mirror.FrameDataset(dest, path, subset=only) as dataset:
+        for _ in range(3):
+            assert len(dataset[0].labels[0].shapes) == 1
+        assert dataset.problems.counts == {"points": 1}
+
+
+def test_a_dataset_that_changed_is_not_taken_for_the_same(tmp_path: Path, export: Path) -> None:
+    with mirror.FrameDataset(mirror_export(tmp_path / "frames", export), export) as dataset:
+        sent = pickle.dumps(dataset)
+        pickle.loads(sent).close()
+        write(tmp_path / "b.json", sequence("r", frame("f4"), frame("f3"))).replace(export)
+        with pytest.raises(ExportError, match="changed"):
+            pickle.loads(sent)
+
+
+def test_a_split_that_is_not_there_is_refused(tmp_path: Path, export: Path) -> None:
+    dest = mirror_export(tmp_path / "frames", export)
+    with pytest.raises(UsageError, match="no split 'trian'; there are train, val"):
+        mirror.FrameDataset(
+            dest, export, subset=Subset(splits=parse_splits("train=0.5,val=0.5", 0), split="trian")
+        )
+    with pytest.raises(UsageError, match="No export"):
+        mirror.FrameDataset(dest, [])
+
+
+def test_a_closed_dataset_says_so(tmp_path: Path, export: Path) -> None:
+    dataset = mirror.FrameDataset(mirror_export(tmp_path / "frames", export), export)
+    dataset.close()
+    with pytest.raises(ValueError, match="closed"):
+        dataset[0]

@@ -116,3 +116,35 @@ def test_what_the_disk_says_is_told(tmp_path: Path) -> None:
         fresh_folder(tmp_path / "file" / "out", MARKER),
     ):
         pytest.fail("nothing is to be built")
+
+
+def make_slowly(place: Path) -> None:
+    with fresh_folder(place, MARKER):
+        place.mkdir()
+        (place / "thesis.tex").touch()
+
+
+def test_what_is_put_there_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    with pytest.raises(UsageError, match="did not write"):
+        make_slowly(place)
+    assert (place / "thesis.tex").exists()
+
+
+def test_a_signal_between_the_two_renames_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "out"
+    make(place, "first")
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target == place and not self.name.endswith(".old"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(place, "second")
+    assert (place / "deep/first").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

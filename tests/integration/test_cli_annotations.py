@@ -245,3 +245,38 @@ def test_an_export_that_is_none_is_refused_with_its_place(tmp_path: Path) -> Non
     result = run(tmp_path / "a.json", "--to", "csv", "--out", tmp_path / "out")
     assert result.exit_code == 65
     assert "byte 1" in result.stderr
+
+
+def test_a_label_of_an_earlier_run_leads_no_file_astray(tmp_path: Path) -> None:
+    """VOC names files by labels, and the numbers of an earlier run bring its labels along."""
+    astray = tmp_path / "deep" / "escaped"
+    export = write(tmp_path / "a.json", sequence("r", frame("f", label("good", TRIANGLE))))
+    dest, out = mirror_export(tmp_path / "frames", export), tmp_path / "deep" / "out"
+    words = (export, "--frames", dest, "--out", out)
+    assert run(*words, "--to", "coco").exit_code == 0
+    kept = out / "categories.json"
+    kept.write_text(kept.read_text().replace('"good"', f'"{astray}"'))
+    result = run(*words, "--to", "voc")
+    assert result.exit_code == 2
+    assert "can't be written as voc" in result.stderr
+    assert not list(tmp_path.rglob("escaped*"))
+
+
+def test_two_lists_of_voc_never_share_a_file(tmp_path: Path) -> None:
+    export = write(
+        tmp_path / "a.json",
+        *(sequence(f"r{n}", frame("f", label("a", TRIANGLE))) for n in range(8)),
+    )
+    dest = mirror_export(tmp_path / "frames", export)
+    words = ("--to", "voc", "--frames", dest, "--out", tmp_path / "out")
+    result = run(export, *words, "--split", "a_c=0.5,c=0.5")
+    assert result.exit_code == 2
+    assert "'a_c'" in result.stderr
+
+
+@pytest.mark.parametrize("to", ["csv", "jsonl", "parquet"])
+def test_an_unknown_shape_may_nest_as_deep_as_it_can_be_read(tmp_path: Path, to: str) -> None:
+    deep = {"type": "spiral", "points": [], "x": json.loads("[" * 300 + "]" * 300)}
+    export = write(tmp_path / "a.json", sequence("r", frame("f", label("c", deep))))
+    result = run(export, "--to", to, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr

@@ -134,3 +134,10 @@ def test_what_a_library_may_leave_out_is_said_to_be_uncounted() -> None:
 def test_an_item_without_an_image_is_refused() -> None:
     with pytest.raises(ValueError, match="r/f has no image"):
         Marker(Holds(ALL), Tally()).draw(Item(FrameRef("w", "r", "f"), "r/f", (), None), "r/f")
+
+
+def test_an_outline_beyond_a_corner_is_outside_though_its_box_is_not() -> None:
+    beyond = Outline((Point(-2, 0.5), Point(0.5, -2), Point(-2, -2)))
+    assert clip(beyond) is None
+    around = Outline((Point(-2, -2), Point(3, -2), Point(3, 3), Point(-2, 3)))
+    assert clip(around) == around.clipped()

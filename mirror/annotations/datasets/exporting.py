@@ -6,8 +6,6 @@ Frames are read and counted once (`gathering`), then datumaro's exporter writes 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 from mirror.annotations.collection import Collection
 from mirror.annotations.datasets.categories import Categories
 from mirror.annotations.datasets.coco import write_coco
+from mirror.annotations.datasets.codes import refuse_codes, refuse_shared_files
 from mirror.annotations.datasets.extra import exporter_of, load, told
 from mirror.annotations.datasets.formats import MASKS, NAMED, OTHER, Format, format_names
 from mirror.annotations.datasets.gathering import Gathered, gather
@@ -24,8 +23,6 @@ from mirror.annotations.datasets.masks import write_masks
 from mirror.annotations.datasets.source import Maker, Paths, Source
 from mirror.annotations.tally import Tally
 from mirror.errors import UsageError
-
-_FILE_NAME = re.compile(r"\w[\w .()+-]*")
 
 
 def write_dataset(
@@ -68,8 +65,11 @@ def _write_named(
     write = write_coco if form.ours else partial(_export, name, exporter_of(name))
     with gather(collection, out, Marker(form.holds, tally), placed) as gathered:
         _refuse_splits(name, form, set(gathered.splits))
-        refuse_codes(name, gathered.names, file_names=form.files_by_label)
         categories.take_in(gathered.names)
+        # also those of earlier runs: a file may be named by each
+        refuse_codes(name, categories.codes, file_names=form.files_by_label)
+        if form.files_by_label:
+            refuse_shared_files(name, categories.codes, gathered.splits)
         write(out, gathered, categories)
 
 
@@ -99,8 +99,8 @@ def _write_other(
     unplaced = Images(out, OTHER.place, ImageMode.REFERENCE, root_of(collection, name))
     datumaro, exporter = load("datumaro", name), exporter_of(name)
     with gather(collection, out, Marker(OTHER.holds, tally), unplaced) as gathered:
-        refuse_codes(name, gathered.names, file_names=True)
         categories.take_in(gathered.names)
+        refuse_codes(name, categories.codes, file_names=True)
         copied = images is ImageMode.COPY
         maker = Maker(datumaro, categories, Paths.REAL if copied else Paths.NOWHERE)
         with told(name):
@@ -127,14 +127,3 @@ def _refuse_splits(name: str, form: Format, found: set[str]) -> None:
         f"--to {name} {what}: give --split train=0.8,val=0.2; where chance left a split empty,"
         " another --seed may not."
     )
-
-
-def refuse_codes(name: str, codes: Iterable[str], *, file_names: bool) -> None:
-    """Raise `UsageError` where a label code would break the format; `file_names`: where it becomes
-    part of one."""
-    for code in codes:
-        if not code.isprintable() or (file_names and not _FILE_NAME.fullmatch(code)):
-            raise UsageError(
-                f"The label code {code!a} can't be written as {name}: choose other labels with"
-                " --label, or another format."
-            )

@@ -25,11 +25,12 @@ def load(module: str, name: str) -> ModuleType:
 def exporter_of(name: str) -> Any:
     """Datumaro's class for the format. Raises `UsageError` where it lacks what that needs."""
     known = load("datumaro.components.environment", name).Environment().exporters
-    if name not in known:
+    try:
+        return known[name]
+    except (KeyError, ImportError):
         raise UsageError(
             f"--to {name} needs further libraries, which datumaro's documentation names."
-        )
-    return known[name]
+        ) from None
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from mirror.annotations.values import (
     Keypoint,
     Label,
     Outline,
+    Point,
+    Points,
     Polyline,
     Rectangle,
     Shape,
@@ -168,7 +170,27 @@ def clip(shape: Shape) -> Shape | None:
         return None
     if isinstance(shape, _ENCLOSING) and clipped.area < _NO_AREA < shape.area:
         return None
+    if isinstance(shape, Outline) and not _reaches_in(shape.points):
+        return None
     return clipped
+
+
+def _reaches_in(points: Points) -> bool:
+    """Whether an outline has a part in the image: by Sutherland and Hodgman's clipping, 1974."""
+    for axis, edge, sign in ((0, 0.0, 1), (0, 1.0, -1), (1, 0.0, 1), (1, 1.0, -1)):
+        kept: list[Point] = []
+        for before, after in zip((points[-1], *points), points, strict=False):
+            was, now = (sign * (point[axis] - edge) for point in (before, after))
+            if (was < 0) != (now < 0):
+                part = was / (was - now)
+                crossing = [a + part * (b - a) for a, b in zip(before, after, strict=True)]
+                kept.append(Point(*crossing))
+            if now >= 0:
+                kept.append(after)
+        if not kept:
+            return False
+        points = tuple(kept)
+    return True
 
 
 def _flat(shape: Shape) -> list[float]:

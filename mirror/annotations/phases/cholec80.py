@@ -69,7 +69,8 @@ def _not_endless(found: Iterator[Video], problems: Problems) -> Iterator[Video]:
             yield video
         else:
             what = f"it lasts {video.length / 3_600_000:,.0f} hours, too long for a line a frame"
-            problems.add(Problem(ProblemKind.TIMES, f"sequence {video.name}", what))
+            for _ in video.spans:
+                problems.add(Problem(ProblemKind.TIMES, f"sequence {video.name}", what))
 
 
 def _step(rate: Fraction) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mirror.observe.phrases import number
 
+_MOST_NAMED = 10
 MOST_TRACKS = 200
 """Sequences in a timeline."""
 
@@ -29,6 +30,7 @@ class Previewed:
     sequences: int
     timelines: int
     intervals: int
+    intervals_not_drawn: int = 0
     without_destination: int = 0
     not_mirrored: int = 0
     missing: list[str] = field(default_factory=list)
@@ -64,6 +66,9 @@ def notes(found: Previewed) -> Iterator[str]:
     yield from _annotations(found)
     if found.frames_on_page < found.frames:
         yield f"{found.frames_on_page:,} of the {found.frames:,} frames are on the page"
+    if found.intervals_not_drawn:
+        count = number(found.intervals_not_drawn, "video annotation")
+        yield f"Not drawn, where too many overlap: {count}"
     if found.timelines > MOST_TRACKS:
         yield f"{MOST_TRACKS:,} of the {found.timelines:,} timelines are drawn"
 
@@ -93,4 +98,6 @@ def _annotations(found: Previewed) -> Iterator[str]:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{what} \N{MULTIPLICATION SIGN}{count:,}" for what, count in counts.items())
+    first = list(counts.items())[:_MOST_NAMED]
+    named = ", ".join(f"{what} \N{MULTIPLICATION SIGN}{count:,}" for what, count in first)
+    return named + (f" and {len(counts) - len(first):,} more" if len(counts) > len(first) else "")

@@ -71,7 +71,7 @@ def write_preview(
         cards = gallery.finish() if gallery else []
         collection.refuse_unseen()
         _look_for_nothing(collection, tally)
-        previewed = _conclude(collection, tally, gallery, len(cards))
+        previewed = _conclude(collection, tally, gallery, tracks, len(cards))
         if tracks:
             left_away = max(0, len(tracks) - MOST_TRACKS)
             text = timeline(tracks[:MOST_TRACKS], left_away=left_away)
@@ -125,9 +125,14 @@ def _look_for_nothing(collection: Collection, tally: Tally) -> None:
 
 
 def _conclude(
-    collection: Collection, tally: Tally, gallery: Gallery | None, on_page: int
+    collection: Collection,
+    tally: Tally,
+    gallery: Gallery | None,
+    tracks: Sequence[Track],
+    on_page: int,
 ) -> Previewed:
     problems, written, skipped = collection.problems, tally.written, tally.skipped
+    deep = sum(track.deep for track in tracks)
     missing = islice(collection.missing(), _NAMED) if skipped[Skip.NOT_MIRRORED] else ()
     undrawn = 0 if gallery else sum(len(each.frame_ids()) for each in collection.sequences)
     return Previewed(
@@ -139,6 +144,7 @@ def _conclude(
         sequences=len(collection.sequences),
         timelines=written["timelines"],
         intervals=written["intervals"],
+        intervals_not_drawn=deep,
         without_destination=undrawn,
         not_mirrored=skipped[Skip.NOT_MIRRORED],
         missing=[str(ref) for ref in missing],

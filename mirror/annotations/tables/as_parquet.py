@@ -20,6 +20,10 @@ from mirror.errors import UsageError
 
 _BATCH = 250
 _GROUP = 16_000
+_WIDE = 100_000
+"""Letters and points of a batch, where rows are wide."""
+_LARGE = 32 * 1024**2
+"""Bytes of a row group, likewise."""
 
 
 def write_parquet(collection: Collection, out: Path, tally: Tally) -> None:
@@ -54,13 +58,15 @@ class _RowGroups:
         self._schema = schema
         self._rows: list[Row] = []
         self._batches: list[Any] = []
+        self._width = self._packed = self._bytes = 0
 
     def add(self, row: Row) -> None:
         """One more row."""
         self._rows.append(row)
-        if len(self._rows) == _BATCH:
+        self._width += sum(len(cell) for cell in row if isinstance(cell, str | list))
+        if len(self._rows) == _BATCH or self._width > _WIDE:
             self._pack()
-            if len(self._batches) * _BATCH >= _GROUP:
+            if self._packed >= _GROUP or self._bytes > _LARGE:
                 self.flush()
 
     def flush(self) -> None:
@@ -70,6 +76,7 @@ class _RowGroups:
             table = self._arrow.Table.from_batches(self._batches, self._schema)
             self._file.write_table(table, row_group_size=_GROUP)
             self._batches.clear()
+            self._packed = self._bytes = 0
 
     def _pack(self) -> None:
         if self._rows:
@@ -78,7 +85,10 @@ class _RowGroups:
                 for field, cells in zip(self._schema, zip(*self._rows, strict=True), strict=True)
             ]
             self._batches.append(self._arrow.record_batch(columns, schema=self._schema))
+            self._packed += len(self._rows)
+            self._bytes += self._batches[-1].nbytes
             self._rows.clear()
+            self._width = 0
 
 
 def _schema(arrow: Any, table: Table) -> Any:

@@ -5,6 +5,7 @@ A cell is None where there is nothing to say. Points are lists of [x, y].
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
@@ -127,4 +128,9 @@ def _pixel_cells(shape: Shape, box: Box, image: MirroredImage | None) -> Row:
 
 
 def _raw(shape: Shape) -> str | None:
-    return orjson.dumps(shape.raw).decode() if isinstance(shape, UnknownShape) else None
+    if not isinstance(shape, UnknownShape):
+        return None
+    try:
+        return orjson.dumps(shape.raw).decode()
+    except TypeError:  # orjson reads four times as deep as it writes
+        return json.dumps(shape.raw, ensure_ascii=False, separators=(",", ":"))
