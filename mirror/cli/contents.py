@@ -92,7 +92,7 @@ def _annotations(counts: Counts) -> Iterator[Section]:
         yield Section(
             ("shape", "entries"),
             [(printable(kind), f"{entries:,}") for kind, entries in counts.shapes.items()],
-            _outside(counts.outside, counts.points_outside) if counts.outside else "",
+            "\n".join(_remarks(counts)),
         )
     if spread := counts.shapes_per_frame:
         yield Section(
@@ -104,6 +104,16 @@ def _annotations(counts: Counts) -> Iterator[Section]:
 def _spread(labelled: int, spread: ShapesPerFrame) -> tuple[str, ...]:
     median, mean = f"{spread.median:,g}", f"{spread.mean:,.2f}"
     return f"{labelled:,}", f"{spread.least:,}", median, mean, f"{spread.most:,}"
+
+
+def _remarks(counts: Counts) -> Iterator[str]:
+    if counts.outside:
+        yield _outside(counts.outside, counts.points_outside)
+    if counts.unreadable_at:
+        yield (
+            f"{number(counts.unreadable_shapes, 'shape')} with a point that has no x and y that are"
+            f" numbers\nfirst: {counts.unreadable_at}"
+        )
 
 
 def _outside(outside: Outside, points: int) -> str:

@@ -112,6 +112,8 @@ class Counts:
 
     By code or kind, most frequent first: `labels` and `shapes` as written, `label_frames` the
     distinct frames that carry the label. `points_outside`: of shapes, with x or y beyond 0..1.
+    `unreadable_shapes`: of a known kind, with a point that has no x and y that are numbers;
+    `unreadable_at`: the first of them.
     """
 
     sequences: int
@@ -127,6 +129,8 @@ class Counts:
     shapes_per_frame: ShapesPerFrame | None
     points_outside: int
     outside: Outside | None
+    unreadable_shapes: int
+    unreadable_at: ShapePlace | None
     phases: dict[str, PhaseCounts]
     video: VideoCoverage
 

@@ -78,6 +78,8 @@ class Tally:
             shapes_per_frame=distinct.shapes_per_frame(),
             points_outside=written.points_outside,
             outside=written.outside,
+            unreadable_shapes=written.unreadable_shapes,
+            unreadable_at=written.unreadable_at,
             phases=dict(sorted(written.phases.items())),
             video=coverage(self.videos.values()),
         )

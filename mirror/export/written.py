@@ -28,6 +28,8 @@ class Written:
         self.shapes: Counter[str] = Counter()
         self.points_outside = 0
         self.outside: Outside | None = None
+        self.unreadable_shapes = 0
+        self.unreadable_at: ShapePlace | None = None
         self.phases: dict[str, PhaseCounts] = {}
 
     def add_labels(
@@ -42,14 +44,15 @@ class Written:
                 shapes += 1
                 try:
                     beyond = outside(shape)
-                except (msgspec.ValidationError, RecursionError) as error:
+                except msgspec.ValidationError:
+                    self._add_unreadable(1, _place(piece, number, position, at, frame.id))
+                    continue
+                except RecursionError as error:
                     within = f"labels[{position}].shapes[{at}].points"
                     raise wrong_frame(piece, number, error, within) from None
                 if beyond:
                     self.points_outside += beyond.points
-                    stands = piece.index, number, position, at
-                    path = str(piece.source.path)
-                    place = ShapePlace(path, *stands, piece.root_id, frame.id)
+                    place = _place(piece, number, position, at, frame.id)
                     self._add_outside(Outside(1, place, beyond.distance, place))
         return shapes
 
@@ -65,9 +68,21 @@ class Written:
         add_phases(self.phases, more.phases)
         if more.outside:
             self._add_outside(more.outside)
+        if more.unreadable_at:
+            self._add_unreadable(more.unreadable_shapes, more.unreadable_at)
+
+    def _add_unreadable(self, count: int, at: ShapePlace) -> None:
+        self.unreadable_shapes += count
+        if self.unreadable_at is None or _precedes(at, self.unreadable_at):
+            self.unreadable_at = at
 
     def _add_outside(self, more: Outside) -> None:
         self.outside = more if self.outside is None else _merge(self.outside, more)
+
+
+def _place(piece: SequenceSlice, number: int, label: int, shape: int, frame_id: str) -> ShapePlace:
+    path = str(piece.source.path)
+    return ShapePlace(path, piece.index, number, label, shape, piece.root_id, frame_id)
 
 
 def _merge(known: Outside, more: Outside) -> Outside:

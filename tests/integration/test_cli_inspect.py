@@ -41,6 +41,7 @@ def test_json_is_one_object_with_the_totals_at_the_top() -> None:
         *("exports", "by_sequence", "videos", "sequences", "distinct_sequences", "frames"),
         *("repeated_frames", "repeats", "labelled_frames", "labels", "label_frames", "coverage"),
         *("shapes", "shapes_per_frame", "points_outside", "outside", "phases", "video"),
+        *("unreadable_shapes", "unreadable_at"),
     }
     assert (found["sequences"], found["frames"], found["repeated_frames"]) == (6, 10, 3)
     assert found["labels"]["gallbladder"] == 4

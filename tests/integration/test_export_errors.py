@@ -320,17 +320,6 @@ def test_labels_of_another_shape_are_told_where_labels_are_asked_for(
             "videoAnnotations[0].timestampStart: expected number or null, got string",
         ),
         ({"videoAnnotations": [{"timestampEnd": 1e300}]}, "timestampEnd: expected number <="),
-        (
-            {
-                "rootId": "r",
-                "workspaceId": "w",
-                "featureSet": [
-                    {"id": "f"},
-                    {"id": "g", "labels": [{}, {"shapes": [{"type": "keypoint", "points": [1]}]}]},
-                ],
-            },
-            "frame 1, labels[1].shapes[0].points[0]: expected object, got number",
-        ),
     ],
 )
 def test_annotations_of_another_shape_are_told_when_they_are_counted(
@@ -340,6 +329,18 @@ def test_annotations_of_another_shape_are_told_when_they_are_counted(
     with ExportFile.open(path) as export, pytest.raises(ExportError) as caught:
         summarize([export])
     assert told in str(caught.value)
+
+
+def test_shapes_whose_points_are_none_are_counted_with_the_place_of_the_first(
+    tmp_path: Path,
+) -> None:
+    wrong = {"code": "c", "shapes": [{"type": "keypoint", "points": [1]}]}
+    frames = [{"id": "f"}, {"id": "g", "labels": [{}, wrong]}, {"id": "h", "labels": [wrong]}]
+    path = _frames(tmp_path, *frames)
+    with ExportFile.open(path) as export:
+        counts = summarize([export]).total
+    assert (counts.unreadable_shapes, counts.shapes) == (2, {"keypoint": 2})
+    assert str(counts.unreadable_at).endswith("frame 1, labels[1].shapes[0]")
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,8 @@ FRAME_BATCH = Counts(
     shapes_per_frame=ShapesPerFrame(1, 1.0, 1.62, 3, {1: 5, 2: 1, 3: 2}),
     points_outside=2,
     outside=Outside(1, OUTSIDE, pytest.approx(0.004), OUTSIDE),
+    unreadable_shapes=0,
+    unreadable_at=None,
     phases={},
     video=VideoCoverage(0, 0, 0, None),
 )
@@ -94,6 +96,8 @@ VIDEO_BATCH = Counts(
     shapes_per_frame=None,
     points_outside=0,
     outside=None,
+    unreadable_shapes=0,
+    unreadable_at=None,
     phases={
         "bleeding": _phase(35_000),
         "calot_dissection": _phase(519_500),
