@@ -151,3 +151,21 @@ def test_any_other_format_of_datumaro_is_written_uncounted(tmp_path: Path) -> No
 def test_a_format_that_can_not_take_frames_says_why(export: Path, name: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         dataset(name, export)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("imagenet_txt", ImageMode.COPY),
+        ("yolo", ImageMode.COPY),
+        ("masks", ImageMode.REFERENCE),
+        ("masks", ImageMode.COPY),
+    ],
+)
+def test_a_frame_whose_file_is_gone_is_not_passed_over(
+    tmp_path: Path, name: str, mode: ImageMode
+) -> None:
+    export = mirrored(tmp_path, sequence("r", frame("f", label("tool", BOX, OUTLINE)), frame("g")))
+    (tmp_path / "frames/r/f.png").unlink()
+    with pytest.raises(DestinationError, match="recorded and not there"):
+        dataset(name, export, mode=mode)

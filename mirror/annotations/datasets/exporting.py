@@ -17,7 +17,7 @@ from mirror.annotations.datasets.codes import refuse_codes, refuse_shared_files
 from mirror.annotations.datasets.extra import exporter_of, load, told
 from mirror.annotations.datasets.formats import MASKS, NAMED, OTHER, Format, format_names
 from mirror.annotations.datasets.gathering import Gathered, gather
-from mirror.annotations.datasets.images import ImageMode, Images, root_of
+from mirror.annotations.datasets.images import ImageMode, Images, Unplaced, root_of
 from mirror.annotations.datasets.marks import Marker
 from mirror.annotations.datasets.masks import write_masks
 from mirror.annotations.datasets.source import Maker, Paths, Source
@@ -96,12 +96,12 @@ def _write_other(
     """All in memory, and images as datumaro places them: what else may an exporter ask for?"""
     if images is ImageMode.HARDLINK:
         raise UsageError(f"--to {name}: datumaro places the images itself: use --images copy.")
-    unplaced = Images(out, OTHER.place, ImageMode.REFERENCE, root_of(collection, name))
+    root, copied = root_of(collection, name), images is ImageMode.COPY
+    unplaced = (Unplaced if copied else Images)(out, OTHER.place, ImageMode.REFERENCE, root)
     datumaro, exporter = load("datumaro", name), exporter_of(name)
     with gather(collection, out, Marker(OTHER.holds, tally), unplaced) as gathered:
         categories.take_in(gathered.names)
         refuse_codes(name, categories.codes, file_names=True)
-        copied = images is ImageMode.COPY
         maker = Maker(datumaro, categories, Paths.REAL if copied else Paths.NOWHERE)
         with told(name):
             dataset = datumaro.Dataset.from_iterable(

@@ -94,15 +94,13 @@ class Images:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if self._mode is ImageMode.REFERENCE:
-                target.symlink_to(source.resolve())
+                target.symlink_to(source.resolve(strict=True))
             elif self._mode is ImageMode.HARDLINK:
                 target.hardlink_to(source)
             else:
                 copy(source, target)
         except FileNotFoundError:
-            raise DestinationError(
-                f"{str(source)!a} is recorded and not there: run `mirror verify --repair`."
-            ) from None
+            raise _gone(source) from None
         except OSError as error:
             if self._mode is ImageMode.HARDLINK and error.errno in _NO_LINK:
                 raise UsageError(
@@ -110,6 +108,21 @@ class Images:
                     " another disk: use --images copy."
                 ) from None
             raise
+
+
+class Unplaced(Images):
+    """For an exporter that places the images itself, and may pass over what is not there."""
+
+    def put(self, item: Item, name: str, subset: str) -> None:
+        """Raises `DestinationError` where the image's file is gone."""
+        if not image_of(item).path.is_file():
+            raise _gone(image_of(item).path)
+
+
+def _gone(source: Path) -> DestinationError:
+    return DestinationError(
+        f"{str(source)!a} is recorded and not there: run `mirror verify --repair`."
+    )
 
 
 def root_of(collection: Collection, name: str) -> Path:
