@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,6 +63,13 @@ class Disk:
 
     def unmount(self) -> None:
         _call("umount", self.path)
+        # a mount namespace that somebody made meanwhile keeps it mounted until it ends, and the
+        # next mount of the same image would be the same file system, as it was left
+        give_up = time.monotonic() + 60
+        while _call("losetup", "--associated", self._image):
+            if time.monotonic() > give_up:
+                raise OSError(f"{self._image} is still in use")
+            time.sleep(0.01)
 
     def cut(self) -> None:
         """Lose the power, and have it again."""
@@ -82,7 +90,7 @@ class Disk:
         self.mount()
 
 
-def _call(*words: str | Path) -> None:
+def _call(*words: str | Path) -> str:
     done = subprocess.run(
         [*map(str, words)],
         capture_output=True,
@@ -92,6 +100,7 @@ def _call(*words: str | Path) -> None:
     )
     if done.returncode:
         raise OSError(f"{words[0]}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,13 @@ def _draw(dataset: mirror.FrameDataset, number: int) -> Sample:
     return dataset[number]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_other_processes_draw_the_same(tmp_path: Path, export: Path, method: str) -> None:
     with mirror.FrameDataset(mirror_export(tmp_path / "frames", export), export) as dataset:
-        with multiprocessing.get_context(method).Pool(1) as pool:
-            theirs = [pool.apply(_draw, (dataset, number)) for number in (0, 5)]
+        context = multiprocessing.get_context(method)
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            theirs = [pool.submit(_draw, dataset, number).result() for number in (0, 5)]
         assert theirs == [dataset[0], dataset[5]]
         assert len(pickle.dumps(dataset)) < 2000, "an index or a file went along"
 
