@@ -23,7 +23,6 @@ from mirror.annotations.datasets import Categories, ImageMode, format_names, wri
 from mirror.annotations.datasets.formats import OTHER
 from mirror.annotations.output import (
     fresh_folder,
-    refuse_foreign,
     refuse_overlap,
     write_marker,
 )
@@ -102,10 +101,9 @@ def convert(collection: Collection, out: Path, wanted: Conversion, tally: Tally)
     """
     find_format(wanted.format)
     refuse_overlap(out, (export.path for export in collection.exports), collection.root)
-    refuse_foreign(out, MARKER)
-    writer = _writer(wanted, out)
     with fresh_folder(out, MARKER) as folder:
-        writer(collection, folder, tally)
+        write = _writer(wanted, out)
+        write(collection, folder, tally)
         collection.refuse_unseen(wanted.tools)
         _look_for_nothing(collection, wanted.format, tally)
         _keep_numbers(out, folder)

@@ -27,6 +27,7 @@ from mirror.annotations.conversion import (
 from mirror.annotations.datasets import ImageMode
 from mirror.annotations.datasets.formats import OTHER
 from mirror.annotations.splits import UNSPLIT
+from mirror.cli.choosing import AsJson, Codes, LabelledOnly, Quiet, Roots, Strict
 from mirror.cli.shell import Shell, folder
 from mirror.cli.tables import Section, print_sections
 from mirror.cli.ticker import ticking
@@ -57,17 +58,9 @@ def annotations(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Leave out frames that are not mirrored.")
     ] = False,
-    sequence: Annotated[
-        list[str] | None,
-        typer.Option("--sequence", metavar="ROOT", help="Only this sequence; may be repeated."),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="CODE", help="Only this label; may be repeated."),
-    ] = None,
-    labelled_only: Annotated[
-        bool, typer.Option("--labelled-only", help="Leave out frames without a label.")
-    ] = False,
+    sequence: Roots = None,
+    label: Codes = None,
+    labelled_only: LabelledOnly = False,
     split: Annotated[
         str,
         typer.Option("--split", metavar="SHARES", help="By sequence: train=0.8,val=0.1,test=0.1."),
@@ -80,11 +73,9 @@ def annotations(
         list[str] | None,
         typer.Option("--tool", metavar="CODE", help="Of cholec80: this label is no phase."),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 65 at the first annotation that is wrong.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only warnings.")] = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write annotations as training data: tables, image datasets, phases of videos.
 

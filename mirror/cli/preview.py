@@ -12,6 +12,7 @@ import typer
 
 from mirror.annotations import Choice, Tally, open_collection
 from mirror.annotations.preview import Previewed, PreviewOptions, notes, write_preview
+from mirror.cli.choosing import AsJson, Codes, LabelledOnly, Quiet, Roots, Strict
 from mirror.cli.shell import Shell, folder
 from mirror.cli.ticker import ticking
 from mirror.errors import ExitCode
@@ -36,17 +37,9 @@ def preview(
             help="Where the frames are; phases of videos need none.",
         ),
     ] = None,
-    sequence: Annotated[
-        list[str] | None,
-        typer.Option("--sequence", metavar="ROOT", help="Only this sequence; may be repeated."),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="CODE", help="Only this label; may be repeated."),
-    ] = None,
-    labelled_only: Annotated[
-        bool, typer.Option("--labelled-only", help="Leave out frames without a label.")
-    ] = False,
+    sequence: Roots = None,
+    label: Codes = None,
+    labelled_only: LabelledOnly = False,
     limit: Annotated[
         int,
         typer.Option("--limit", metavar="N", min=0, help="Frames, spread evenly; 0: all of them."),
@@ -60,11 +53,9 @@ def preview(
             "--size", metavar="PIXELS", min=64, max=1024, help="Of a contact sheet's pictures."
         ),
     ] = 320,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 65 at the first annotation that is wrong.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only warnings.")] = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Draw annotations: on frames, on contact sheets, on one page for a browser, over time.
 
