@@ -19,6 +19,9 @@ from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage
 from yarl import URL
 
+from mirror.savant.patience import Patience
+from mirror.savant.receiving import Receiver
+
 _MOST_ORIGINS = 64
 
 
@@ -45,6 +48,20 @@ class Answered:
         length = self.headers.get("Content-Length")
         return None if length is None else int(length)
 
+    def receive(self, memory: memoryview) -> Receiver:
+        """Have what was not read yet come into `memory`, which it fills exactly."""
+        connection = self._connection
+        if connection is None or connection.protocol is None or connection.transport is None:
+            raise self.content.exception() or aiohttp.ServerDisconnectedError
+        return Receiver(connection.protocol, connection.transport, memory)
+
+    def end(self) -> None:
+        """All was received. Raises what ended the connection before that."""
+        error = self.content.exception()
+        if error is not None:
+            raise error
+        self.content.feed_eof()
+
     def close(self) -> None:
         """Give up what was not read, and the connection with it. Safe to repeat."""
         connection, self._connection = self._connection, None
@@ -70,15 +87,21 @@ class _Origin:
 
 
 class Getter:
-    """Sends GETs over the connections of one session, with its headers and timeouts."""
+    """Sends GETs over the connections of one session, with its headers and timeouts.
 
-    def __init__(self, session: aiohttp.ClientSession, read_bufsize: int) -> None:
+    `silence`: how long an answer's headers may take.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, read_bufsize: int, silence: Patience
+    ) -> None:
         connector = session.connector
         if connector is None:
             raise ValueError("the session is closed")
         self._session = session
         self._connector = connector
         self._read_bufsize = read_bufsize
+        self._silence = silence
         self._origins: dict[tuple[str, str | None, int | None], _Origin] = {}
 
     async def get(self, url: URL, headers: Mapping[str, str] | None = None) -> Answered:
@@ -109,31 +132,28 @@ class Getter:
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError("no connection in time") from None
         try:
-            return await self._exchange(connection, request, timeout.sock_read)
+            return await self._exchange(connection, request)
         except BaseException:
             connection.close()
             raise
 
-    async def _exchange(
-        self, connection: Connection, request: bytes, silence: float | None
-    ) -> Answered:
+    async def _exchange(self, connection: Connection, request: bytes) -> Answered:
         protocol, transport = connection.protocol, connection.transport
         if protocol is None or transport is None:
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
-            read_timeout=silence,
             read_bufsize=self._read_bufsize,
         )
         if protocol.should_close:
             raise aiohttp.ServerDisconnectedError  # it said something unasked
         transport.write(request)
-        protocol.start_timeout()
-        while True:
-            message, content = await protocol.read()
-            if not 100 <= message.code < 200 or message.code == 101:
-                break
+        with self._silence.wait():
+            while True:
+                message, content = await protocol.read()
+                if not 100 <= message.code < 200 or message.code == 101:
+                    break
         if message.code == 101:  # whatever follows is no HTTP
             protocol.force_close()
         return Answered(message, content, connection)

@@ -65,16 +65,17 @@ async def connect(
     tls = await asyncio.to_thread(tls_context, settings.ca_bundle)
     guard = guarded_sockets(loopback=settings.loopback, private=settings.allow_private_store)
     # room for a lookup, a connection and a first byte, twice: aiohttp resends on a stale connection
-    patience = 2 * (settings.connect_timeout + settings.read_timeout)
+    silence = settings.read_timeout
+    patience = 2 * (settings.connect_timeout + silence)
     names = Names(resolver or DefaultResolver())
     async with (
         open_session(open_connector(tls, names, None), settings) as to_api,
         open_session(open_connector(tls, names, guard), settings) as to_store,
     ):
-        api = Api(Wire(to_api, emit, clock, patience), urls, rule, username, password)
+        api = Api(Wire(to_api, emit, clock, patience, silence), urls, rule, username, password)
         limits = (int(settings.max_frame_bytes), int(settings.min_rate))
         try:
-            yield Remote(api, Wire(to_store, emit, clock, patience), limits)
+            yield Remote(api, Wire(to_store, emit, clock, patience, silence), limits)
         finally:
             await api.close()
             await names.close()

@@ -7,7 +7,9 @@ checked in `store/` of the house.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import TypeVar
 
 from mirror.errors import FrameError, TooLargeError, TooSlowError, TruncatedError
 from mirror.savant.classify import Answer, classify_download
@@ -17,6 +19,7 @@ from mirror.savant.translate import Edge
 from mirror.savant.values import PresignedUrl
 from mirror.savant.wire import Telling, Wire, read_up_to
 
+T = TypeVar("T")
 RATE_WINDOW = 10.0
 """Seconds over which the minimum rate must be held."""
 
@@ -36,9 +39,9 @@ class BodyStream:
         "_clock",
         "_edge",
         "_floor",
-        "_patience",
         "_received",
         "_response",
+        "_silence",
         "_telling",
         "_waited",
         "length",
@@ -57,7 +60,7 @@ class BodyStream:
         self._edge = edge
         self._telling = telling
         self._clock = wire.clock
-        self._patience = wire.patience
+        self._silence = wire.silence
         self._cap, minimum = limits
         self._floor = RateFloor(minimum, RATE_WINDOW)
         self._received = 0
@@ -67,25 +70,50 @@ class BodyStream:
         return self
 
     async def __anext__(self) -> bytes:
-        since = self._clock()
-        try:
-            # bytes that are none of the body's (chunk extensions, trailers) never end a wait
-            with self._edge, self._patience.wait():
-                chunk = await self._response.content.readany()
-        except BaseException:
-            self._telling.finish(None)
-            raise
+        chunk = await self._wait(self._response.content.readany)
         if not chunk:
             self._end()
             raise StopAsyncIteration
+        self._count(len(chunk))
+        return chunk
+
+    async def read_into(self, memory: memoryview) -> None:
+        """Have the whole body, `length` bytes, come into `memory`: without copies of it."""
+        first = await self._wait(self._buffered)
+        memory[: len(first)] = first
+        self._count(len(first))
+        if len(first) < len(memory):
+            with self._edge:
+                receiver = self._response.receive(memory[len(first) :])
+            with receiver:
+                while size := await self._wait(receiver.more):
+                    self._count(size)
+            with self._edge:
+                self._response.end()
+        self._end()
+
+    async def _buffered(self) -> bytes:
+        return self._response.content.read_nowait()
+
+    async def _wait(self, more: Callable[[], Awaitable[T]]) -> T:
+        since = self._clock()
+        try:
+            # bytes that are none of the body's (chunk extensions, trailers) never end a wait
+            with self._edge, self._silence.wait():
+                came = await more()
+        except BaseException:
+            self._telling.finish(None)
+            raise
         # only the waiting counts: the reader's own slowness is not the store's
         self._waited += self._clock() - since
-        self._received += len(chunk)
+        return came
+
+    def _count(self, size: int) -> None:
+        self._received += size
         if self._received > self._cap:
             raise _too_large(self._cap)
-        if self._floor.feed(self._waited, len(chunk)):
+        if self._floor.feed(self._waited, size):
             raise TooSlowError("The body came in below MIRROR_MIN_RATE.")
-        return chunk
 
     def _end(self) -> None:
         if self.length is not None and self._received < self.length:

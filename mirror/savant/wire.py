@@ -52,15 +52,22 @@ class Telling:
 class Wire:
     """One session, and how its requests are made.
 
-    `patience`: seconds for an answer's headers, and for the next bytes of its body.
+    `patience`: seconds for a request until its answer's headers; `silence`: seconds for those
+    headers alone, and for the next bytes of a body.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, emit: Listener, clock: Clock, patience: float
+        self,
+        session: aiohttp.ClientSession,
+        emit: Listener,
+        clock: Clock,
+        patience: float,
+        silence: float,
     ) -> None:
         self._session = session
-        self._getter = Getter(session, READ_BUFFER)
-        self.patience = Patience(patience)
+        self.silence = Patience(silence)
+        self._getter = Getter(session, READ_BUFFER, self.silence)
+        self._patience = Patience(patience)
         self.emit = emit
         self.clock = clock
 
@@ -95,7 +102,7 @@ class Wire:
         take: Callable[[R], Awaitable[T]],
     ) -> T:
         try:
-            with Edge(url.authority), self.patience.wait():
+            with Edge(url.authority), self._patience.wait():
                 response = await send()
                 try:
                     return await take(response)

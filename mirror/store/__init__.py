@@ -34,6 +34,7 @@ from mirror.store.summary import (
 from mirror.store.targets import find_target
 from mirror.store.values import (
     Adopted,
+    AnyBody,
     Body,
     CommitResult,
     ExportRecord,
@@ -42,6 +43,7 @@ from mirror.store.values import (
     FrameCounts,
     FrameState,
     IngestResult,
+    LargeBody,
     PendingFrame,
     RecordedFrame,
     Refused,
@@ -64,6 +66,7 @@ __all__ = [
     "REPORT",
     "STATE",
     "Adopted",
+    "AnyBody",
     "AuditLine",
     "Body",
     "Check",
@@ -84,6 +87,7 @@ __all__ = [
     "Holder",
     "IngestResult",
     "IngestedExport",
+    "LargeBody",
     "LastRun",
     "Layout",
     "Ledger",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from mmap import mmap
 from typing import NamedTuple
 
 from mirror.errors import FrameError
@@ -42,12 +43,25 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class LargeBody:
+    """A downloaded body: the first `size` bytes of `memory`, which begins at a page."""
+
+    frame: PendingFrame
+    memory: mmap
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamedBody:
     """A downloaded body that is already in its temporary `name`."""
 
     frame: PendingFrame
     name: str
     size: int
+
+
+AnyBody = Body | LargeBody | StreamedBody
+"""A downloaded body, wherever it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,32 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 
 from mirror.errors import DestinationError, FrameError
 from mirror.store.descriptors import write_whole
 from mirror.store.destination import OLD_FILE, Destination
+from mirror.store.direct import write_direct
 from mirror.store.directories import Directories, split
 from mirror.store.png import PngChecker, PngInfo
 from mirror.store.steps import Step, Strikes
 from mirror.store.syncing import begin_writing
 from mirror.store.trouble import LOST, destination_error, lost_error, why
-from mirror.store.values import Adopted, Body, PendingFrame, Refused, StreamedBody, Written
+from mirror.store.values import (
+    Adopted,
+    AnyBody,
+    LargeBody,
+    PendingFrame,
+    Refused,
+    StreamedBody,
+    Written,
+)
 
 BLOCK = 1024 * 1024
+CACHED = 256 * 1024
+"""Bytes that are still in the processor's cache when they are looked at a second time."""
 _ODD = frozenset(
     {errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EACCES, errno.EPERM, errno.EIO, errno.EISDIR}
 )
@@ -38,7 +50,7 @@ class FrameWriter:
         self._max_bytes = max_bytes
         self._strikes = Strikes()
 
-    def write(self, bodies: Sequence[Body | StreamedBody]) -> list[Written | Refused]:
+    def write(self, bodies: Sequence[AnyBody]) -> list[Written | Refused]:
         """Check each body and put it into its temporary; one result for each, in order.
 
         A body that is no whole PNG, or that the disk does not keep, comes back as `Refused`.
@@ -81,15 +93,19 @@ class FrameWriter:
 
     # --- writing ------------------------------------------------------------------------------
 
-    def _write(self, body: Body | StreamedBody) -> Written | Refused:
+    def _write(self, body: AnyBody) -> Written | Refused:
         name = body.name if isinstance(body, StreamedBody) else self._destination.temporary()
         try:
             if isinstance(body, StreamedBody):
                 file = os.open(name, OLD_FILE, dir_fd=self._destination.temporaries_fd)
                 info, size, digest = self._read(file)
+            elif isinstance(body, LargeBody):
+                with memoryview(body.memory)[: body.size] as whole:
+                    info, size, digest = self._check(_parts(whole))
+                    self._save(name, partial(write_direct, body=whole))
             else:
                 info, size, digest = self._check(iter(body.chunks))
-                self._save(name, body.chunks)
+                self._save(name, partial(write_whole, chunks=body.chunks))
         except FrameError as error:
             self._destination.remove(name)
             return Refused(body.frame, error)
@@ -118,20 +134,18 @@ class FrameWriter:
         finally:
             os.close(file)
 
-    def _save(self, name: str, chunks: list[bytes]) -> None:
+    def _save(self, name: str, write: Callable[[int], None]) -> None:
         file = self._destination.create(name)
         self._destination.reached(Step.TEMPORARY_CREATED)
         try:
-            write_whole(file, chunks)
+            write(file)
         except BaseException:
             os.close(file)
             raise
         begin_writing(file)
         self._destination.keep_open(name, file)
 
-    def _drop(
-        self, results: list[Written | Refused], bodies: Sequence[Body | StreamedBody]
-    ) -> None:
+    def _drop(self, results: list[Written | Refused], bodies: Sequence[AnyBody]) -> None:
         self.discard([item for item in results if isinstance(item, Written)])
         for body in bodies:
             if isinstance(body, StreamedBody):
@@ -181,6 +195,10 @@ class FrameWriter:
                 return None
             raise
         return Written(frame, None, size, digest, info.width, info.height)
+
+
+def _parts(whole: memoryview) -> Iterator[memoryview]:
+    return (whole[at : at + CACHED] for at in range(0, len(whole), CACHED))
 
 
 def _blocks(file: int) -> Iterator[bytes]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+
+_GRAIN = 256 * 1024
+"""Bytes that the length of a block is a multiple of."""
 
 
 class ByteBudget:
@@ -11,6 +15,7 @@ class ByteBudget:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = self._free = capacity
+        self.blocks = Blocks(capacity)
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def __repr__(self) -> str:
@@ -65,3 +70,40 @@ class RateLimit:
         self._free_at = max(self._free_at, now - 1.0) + size / self._rate
         if self._free_at > now:
             await asyncio.sleep(self._free_at - now)
+
+
+class Blocks:
+    """Memory that begins at a page, for large bodies, used again and again: what a machine has to
+    find first costs more than filling it. `capacity`: bytes that are kept at the most."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._held = 0
+        self._free: list[mmap] = []
+
+    def __repr__(self) -> str:
+        return f"<Blocks {self._held} bytes, {len(self._free)} free>"
+
+    def take(self, size: int) -> mmap:
+        """A block of at least `size` bytes, holding anything."""
+        fitting = [block for block in self._free if size <= len(block) <= size + size // 2]
+        if fitting:
+            block = min(fitting, key=len)
+            self._free.remove(block)
+            return block
+        length = -(-size // _GRAIN) * _GRAIN
+        while self._free and self._held + length > self._capacity:
+            self._drop(self._free.pop(0))
+        self._held += length
+        return mmap(-1, length, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+
+    def give(self, block: mmap) -> None:
+        """Give a block back, once nothing looks at it any more."""
+        if self._held > self._capacity:
+            self._drop(block)
+        else:
+            self._free.append(block)
+
+    def _drop(self, block: mmap) -> None:
+        self._held -= len(block)
+        block.close()

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from mirror.savant import BodyStream, PresignedUrl, Remote
 from mirror.settings import Settings
-from mirror.store import Body, Destination, PendingFrame, StreamedBody, open_stream
+from mirror.store import (
+    AnyBody,
+    Body,
+    Destination,
+    LargeBody,
+    PendingFrame,
+    StreamedBody,
+    open_stream,
+)
 from mirror.sync.budget import ByteBudget, RateLimit
 from mirror.sync.hosts import Host
 from mirror.sync.retry import Work
-from mirror.sync.saving import Saver
+from mirror.sync.saving import LARGE, Saver
 
 STREAM_MEMORY = 2 * 1024**2
 """Bytes a streamed body holds in memory: one block being filled, one being written."""
@@ -45,9 +53,7 @@ class Fetcher:
         work.hop = "write"
         self._saver.put(body, reserved)
 
-    async def _download(
-        self, frame: PendingFrame, url: PresignedUrl
-    ) -> tuple[Body | StreamedBody, int]:
+    async def _download(self, frame: PendingFrame, url: PresignedUrl) -> tuple[AnyBody, int]:
         """The body, and how many bytes are reserved for it until it is written."""
         async with self._remote.download(url) as stream:
             large = stream.length is not None and stream.length > self._threshold
@@ -57,13 +63,25 @@ class Fetcher:
             )
             try:
                 if large:
-                    body: Body | StreamedBody = await self._streamed(frame, stream, [])
+                    body: AnyBody = await self._streamed(frame, stream, [])
+                elif stream.length and stream.length >= LARGE and not self._rate:
+                    body = await self._received(frame, stream, stream.length)
                 else:
                     body = await self._collected(frame, stream)
             except BaseException:
                 self._memory.release(reserved)
                 raise
             return body, reserved
+
+    async def _received(self, frame: PendingFrame, stream: BodyStream, size: int) -> LargeBody:
+        block = self._memory.blocks.take(size)
+        try:
+            with memoryview(block)[:size] as memory:
+                await stream.read_into(memory)
+        except BaseException:
+            self._memory.blocks.give(block)
+            raise
+        return LargeBody(frame, block, size)
 
     async def _collected(self, frame: PendingFrame, stream: BodyStream) -> Body | StreamedBody:
         chunks: list[bytes] = []

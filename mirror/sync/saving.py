@@ -18,14 +18,14 @@ from mirror.errors import DestinationError
 from mirror.events import Events, FileSetAside, GroupCommitted
 from mirror.settings import Settings
 from mirror.store import (
-    Body,
+    AnyBody,
     CommitResult,
     Committer,
     Failure,
     FrameWriter,
+    LargeBody,
     Ledger,
     Refused,
-    StreamedBody,
     Written,
 )
 from mirror.sync.budget import ByteBudget
@@ -93,7 +93,7 @@ class Saver:
         self._most_uncommitted = settings.commit_frames
         self._events = events
         self._settle = settle
-        self._bodies: list[tuple[Body | StreamedBody, int]] = []
+        self._bodies: list[tuple[AnyBody, int]] = []
         self._group = CommitGroup()
         self._uncommitted = 0
         self._writing = 0
@@ -116,7 +116,7 @@ class Saver:
             self._room.clear()
             await self._room.wait()
 
-    def put(self, body: Body | StreamedBody, reserved: int) -> None:
+    def put(self, body: AnyBody, reserved: int) -> None:
         """Take a body; `reserved` bytes of memory are given back once it is on disk."""
         self._bodies.append((body, reserved))
         self._arrived.set()
@@ -191,6 +191,9 @@ class Saver:
         self._uncommitted -= len(batch)
         self._room.set()  # what was refused needs none, and may never see a commit
         self._memory.release(sum(reserved for _, reserved in batch))
+        for body, _ in batch:
+            if isinstance(body, LargeBody):
+                self._memory.blocks.give(body.memory)
         self._add([item for item in results if isinstance(item, Written)])
         for item in results:
             if isinstance(item, Refused):
