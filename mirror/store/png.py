@@ -27,6 +27,9 @@ _KEPT = 5 * 1024
 _COMMON = 8 * _KEPT
 """To give the lock up and wait for it again costs more than the checksum of as many bytes."""
 _PALETTE = 3
+_IMAGE = b"IDAT"
+_IMAGE_CRC = crc32(_IMAGE)
+"""Of the chunk's type, with which its checksum begins."""
 _GREYS = (0, 4)
 _HEAD = struct.Struct(">I4s")
 _TAIL_AND_HEAD = struct.Struct(">II4s")
@@ -79,6 +82,8 @@ class PngChecker:
             raise TooLargeError(f"It is larger than {self._max_bytes} bytes, the most allowed.")
         at = 0
         while at < end:
+            if self._expect is _Expect.DATA and self._type == _IMAGE:
+                at = self._pass_image(view, at)
             take = min(self._need, end - at)
             part = view[at : at + take]
             at += take
@@ -94,6 +99,24 @@ class PngChecker:
                 self._held += part
             if not self._need:
                 self._step(self._held or part)
+
+    def _pass_image(self, view: memoryview, at: int) -> int:
+        """Pass IDAT chunks that are whole, right, and followed by another: encoders make hundreds
+        of 8 KiB. Where the first that is not begins; `feed` acts on that one."""
+        first, need, crc = at, self._need, self._crc
+        last = len(view) - _TAIL_AND_HEAD.size
+        while at + need <= last:
+            found, length, kind = _TAIL_AND_HEAD.unpack_from(view, at + need)
+            if kind != _IMAGE or not 0 < length <= _MAX_CHUNK:
+                break
+            if found != _checksum(view[at : at + need], crc):
+                break
+            at += need + _TAIL_AND_HEAD.size
+            self._image += length
+            need, crc = length, _IMAGE_CRC
+        self._seen += at - first
+        self._need, self._crc = need, crc
+        return at
 
     def finish(self) -> PngInfo:
         """The image's size, now that everything was fed. Raises `NotPngError`."""
@@ -142,7 +165,7 @@ class PngChecker:
         self._type = kind
         self._crc = crc32(kind)
         self._expect, self._need = _Expect.DATA, length
-        if kind == b"IDAT":
+        if kind == _IMAGE:
             self._image_begun = True
             self._image += length
         else:
@@ -152,7 +175,7 @@ class PngChecker:
 
     def _misplaced(self, length: int, kind: bytes) -> str | None:
         """Why this chunk may not stand here, or None."""
-        if kind == b"IDAT":
+        if kind == _IMAGE:
             return self._misplaced_image()
         if kind == b"PLTE":
             return self._misplaced_palette(length)
