@@ -27,7 +27,7 @@ from mirror.settings import Settings
 KEEP_ALIVE = 4.0
 """Seconds. uvicorn closes an idle connection after 5; ours must go first."""
 
-READ_BUFFER = 256 * 1024
+READ_BUFFER = 64 * 1024
 """Bytes of a body that wait unread before the reading pauses (twice that at most)."""
 
 _AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[str, int]]

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
-_GRAIN = 256 * 1024
+_GRAIN = 64 * 1024
 """Bytes that the length of a block is a multiple of."""
 
 
