@@ -52,8 +52,8 @@ class Telling:
 class Wire:
     """One session, and how its requests are made.
 
-    `patience`: seconds for a request until its answer's headers; `silence`: seconds for those
-    headers alone, and for the next bytes of a body.
+    `patience`: seconds for all of a request but a large body; `silence`: seconds for each of the
+    answer's headers, a small body, and the next bytes of a large one.
     """
 
     def __init__(
@@ -105,7 +105,8 @@ class Wire:
             with Edge(url.authority), self._patience.wait():
                 response = await send()
                 try:
-                    return await take(response)
+                    with self.silence.wait():
+                        return await take(response)
                 except BaseException:
                     response.close()
                     raise

@@ -15,15 +15,10 @@ def most_descriptors() -> int:
 
 
 def sync_and_close(file: int) -> OSError | None:
-    """Sync and close; what the first of the two that failed says.
-
-    Its pages are let go: the next files are written into the same memory, which is in the
-    machine's hands already, and nothing else that is cached has to make room.
-    """
+    """Sync and close; what the first of the two that failed says."""
     failed = None
     try:
         os.fsync(file)
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
     except OSError as error:
         failed = error
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from mmap import mmap
 
 PAGE = 4096
 """Bytes that the length of a direct write is a multiple of: a block of any disk divides it."""
@@ -17,11 +18,12 @@ _DIRECT: int = getattr(os, "O_DIRECT", 0)
 _REFUSED = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
-def write_direct(file: int, body: memoryview) -> None:
-    """Write `body`, whose memory begins at a page, to an empty file. Raises `OSError`."""
-    at = _write_pages(file, body[: len(body) // PAGE * PAGE])
-    while at < len(body):
-        at += os.pwrite(file, body[at:], at)
+def write_direct(file: int, memory: mmap, size: int) -> None:
+    """Write the first `size` bytes of `memory` to an empty file. Raises `OSError`."""
+    with memoryview(memory) as whole:
+        at = _write_pages(file, whole[: size // PAGE * PAGE])
+        while at < size:
+            at += os.pwrite(file, whole[at:size], at)
 
 
 def _write_pages(file: int, pages: memoryview) -> int:

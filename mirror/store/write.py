@@ -10,8 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from mirror.errors import DestinationError, FrameError
@@ -26,6 +25,7 @@ from mirror.store.trouble import LOST, destination_error, lost_error, why
 from mirror.store.values import (
     Adopted,
     AnyBody,
+    Body,
     LargeBody,
     PendingFrame,
     Refused,
@@ -99,13 +99,9 @@ class FrameWriter:
             if isinstance(body, StreamedBody):
                 file = os.open(name, OLD_FILE, dir_fd=self._destination.temporaries_fd)
                 info, size, digest = self._read(file)
-            elif isinstance(body, LargeBody):
-                with memoryview(body.memory)[: body.size] as whole:
-                    info, size, digest = self._check(_parts(whole))
-                    self._save(name, partial(write_direct, body=whole))
             else:
-                info, size, digest = self._check(iter(body.chunks))
-                self._save(name, partial(write_whole, chunks=body.chunks))
+                info, size, digest = self._check(_parts(body))
+                self._save(name, body)
         except FrameError as error:
             self._destination.remove(name)
             return Refused(body.frame, error)
@@ -134,11 +130,14 @@ class FrameWriter:
         finally:
             os.close(file)
 
-    def _save(self, name: str, write: Callable[[int], None]) -> None:
+    def _save(self, name: str, body: Body | LargeBody) -> None:
         file = self._destination.create(name)
         self._destination.reached(Step.TEMPORARY_CREATED)
         try:
-            write(file)
+            if isinstance(body, LargeBody):
+                write_direct(file, body.memory, body.size)
+            else:
+                write_whole(file, body.chunks)
         except BaseException:
             os.close(file)
             raise
@@ -197,8 +196,14 @@ class FrameWriter:
         return Written(frame, None, size, digest, info.width, info.height)
 
 
-def _parts(whole: memoryview) -> Iterator[memoryview]:
-    return (whole[at : at + CACHED] for at in range(0, len(whole), CACHED))
+def _parts(body: Body | LargeBody) -> Iterator[bytes | memoryview]:
+    if isinstance(body, Body):
+        yield from body.chunks
+        return
+    with memoryview(body.memory) as memory:
+        for at in range(0, body.size, CACHED):
+            with memory[at : min(at + CACHED, body.size)] as part:
+                yield part
 
 
 def _blocks(file: int) -> Iterator[bytes]:

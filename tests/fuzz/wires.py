@@ -112,7 +112,7 @@ def _ignore(_: Event) -> None:
 
 async def _frame(site: _Site) -> None:
     settings = site.settings
-    to = Wire(site.session, _ignore, site.loop.time, 10.0)
+    to = Wire(site.session, _ignore, site.loop.time, 10.0, 5.0)
     urls, rule = ApiUrls(settings.domain), StoreRule.of(settings)
     api = Api(to, urls, rule, "u", SecretStr(PASSWORD))
     remote = Remote(api, to, (CAP, 0))

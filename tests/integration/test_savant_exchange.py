@@ -10,6 +10,7 @@ from yarl import URL
 
 from mirror.savant.exchange import Getter
 from mirror.savant.network import READ_BUFFER, Names, open_connector, open_session, tls_context
+from mirror.savant.patience import Patience
 from mirror.settings import Settings
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -33,8 +34,8 @@ async def host(talk: Talk, address: str = "127.0.0.1") -> AsyncIterator[tuple[UR
     names = Names(aiohttp.DefaultResolver())
     connector = open_connector(tls_context(None), names, None)
     name = f"[{address}]" if ":" in address else address
-    async with server, open_session(connector, Settings(read_timeout=2.0)) as session:
-        yield URL(f"http://{name}:{port}"), Getter(session, READ_BUFFER)
+    async with server, open_session(connector, Settings()) as session:
+        yield URL(f"http://{name}:{port}"), Getter(session, READ_BUFFER, Patience(2.0))
     await names.close()
 
 

@@ -21,7 +21,7 @@ async def test_fault_19_fewer_bytes_than_announced_are_noticed_here_too() -> Non
     events: list[Event] = []
     response = SimpleNamespace(content_length=5, content=SimpleNamespace(readany=readany))
     telling = Telling("download", events.append, lambda: 0.0)
-    wire = SimpleNamespace(clock=lambda: 0.0, patience=Patience(1.0))
+    wire = SimpleNamespace(clock=lambda: 0.0, silence=Patience(1.0))
     body = BodyStream(response, Edge("store"), telling, wire, (100, 0))  # type: ignore[arg-type]
     assert await anext(body) == b"abc"
     with pytest.raises(TruncatedError, match="3 of 5 bytes"):
