@@ -6,6 +6,7 @@ a result that can't be printed, become an exit code.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -14,9 +15,13 @@ from importlib import import_module
 from mirror.cli.signals import catch_signals, ignore_signals
 
 
+_CYCLES_AFTER = 50_000
+
+
 def main() -> None:
     """Run the command line. Exit codes: `docs/exit-codes.md`."""
     catch_signals()
+    gc.set_threshold(_CYCLES_AFTER)  # importing makes much that stays, and nothing to collect
     words = sys.argv[1:]
     try:
         code = _run(words)

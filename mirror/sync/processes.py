@@ -53,7 +53,9 @@ _ERRORS: tuple[type[RunError], ...] = (
 )
 """What may end a process; of several, the first in this order ends the run."""
 _START = """
+import gc
 import sys
+gc.set_threshold(50_000)
 from importlib.util import module_from_spec, spec_from_file_location
 spec = spec_from_file_location("mirror", {!r}, submodule_search_locations=[{!r}])
 sys.modules["mirror"] = module_from_spec(spec)
