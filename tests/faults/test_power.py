@@ -203,12 +203,20 @@ async def test_fault_40_power_lost_when_the_log_of_a_large_ledger_has_come_round
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("seed", "frames", "frame_bytes"), [*((n, 20, 4_000) for n in range(4)), (4, 8, 700_001)]
+)
 async def test_fault_40_power_lost_at_random_times_under_load(
-    tmp_path: Path, disk: Disk, record_property: Note, seed: int
+    tmp_path: Path,
+    disk: Disk,
+    record_property: Note,
+    seed: int,
+    frames: int,
+    frame_bytes: int,
 ) -> None:
+    """The larger frames are written past the page cache."""
     chance = random.Random(seed)
-    spec = DatasetSpec(sequences=3, frames_per_sequence=20, frame_bytes=4_000)
+    spec = DatasetSpec(sequences=3, frames_per_sequence=frames, frame_bytes=frame_bytes)
     manner = {"api_latency": 0.005, "store_latency": 0.005}
     cuts = 0
     async with scene(tmp_path, dest=disk.path / "frames", spec=spec, **manner) as one:
