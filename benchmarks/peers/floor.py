@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 
 from mirror.export import ExportFile, Selection, select_frames
@@ -23,6 +24,7 @@ from mirror.store import (
     Destination,
     ExportRecord,
     FrameWriter,
+    LargeBody,
     Layout,
     Ledger,
     PendingFrame,
@@ -30,17 +32,20 @@ from mirror.store import (
     Written,
 )
 from mirror.sync.groups import CommitGroup, GroupBounds
+from mirror.sync.saving import LARGE
 
 WRITERS = 2
 BATCH = 16
 PAGE = 1024
 CHUNK = 256 * 1024
-"""A body comes in pieces of about this size."""
+"""A small body comes in pieces of at most this size."""
+
+Kept = tuple[mmap | list[bytes], int]
 
 
 def main(pool: str, export: str, dest: str) -> None:
     """Write every frame of the export."""
-    bodies = {path.stem: _chunks(path) for path in Path(pool).glob("*.png")}
+    bodies = {path.stem: _kept(path) for path in Path(pool).glob("*.png")}
     settings = Settings(username="u", password="p")
     with (
         Destination.open(Path(dest), Layout()) as destination,
@@ -88,7 +93,7 @@ class _Commits:
 
 
 def _write(
-    batches: Iterator[Sequence[Body]],
+    batches: Iterator[Sequence[Body | LargeBody]],
     writer: FrameWriter,
     threads: ThreadPoolExecutor,
     commits: _Commits,
@@ -118,14 +123,19 @@ def _all_pending(ledger: Ledger) -> list[PendingFrame]:
     return found
 
 
-def _chunks(path: Path) -> list[bytes]:
+def _kept(path: Path) -> Kept:
+    """As a run has it: in a block, or in the pieces that came."""
     whole = path.read_bytes()
-    return [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
+    if len(whole) < LARGE:
+        return [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)], len(whole)
+    block = mmap(-1, len(whole), flags=MAP_PRIVATE | MAP_ANONYMOUS)
+    block[:] = whole
+    return block, len(whole)
 
 
-def _body(frame: PendingFrame, bodies: dict[str, list[bytes]]) -> Body:
-    chunks = bodies[frame.ref.frame_id[-2:]]
-    return Body(frame, chunks, sum(map(len, chunks)))
+def _body(frame: PendingFrame, bodies: dict[str, Kept]) -> Body | LargeBody:
+    kept, size = bodies[frame.ref.frame_id[-2:]]
+    return LargeBody(frame, kept, size) if isinstance(kept, mmap) else Body(frame, kept, size)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ class Telling:
 class Wire:
     """One session, and how its requests are made.
 
-    `patience`: seconds for all of a request but a large body; `silence`: seconds for each of the
-    answer's headers, a small body, and the next bytes of a large one.
+    `patience`: seconds for all of a request but the body of a frame; `silence`: seconds for its
+    answer's headers, and for the next bytes of such a body.
     """
 
     def __init__(
@@ -105,8 +105,7 @@ class Wire:
             with Edge(url.authority), self._patience.wait():
                 response = await send()
                 try:
-                    with self.silence.wait():
-                        return await take(response)
+                    return await take(response)
                 except BaseException:
                     response.close()
                     raise
