@@ -53,6 +53,8 @@ class Answered:
         connection = self._connection
         if connection is None or connection.protocol is None or connection.transport is None:
             raise self.content.exception() or aiohttp.ServerDisconnectedError
+        if connection.transport.is_closing():  # no bytes come; its loss is told to aiohttp alone
+            raise aiohttp.ClientPayloadError
         return Receiver(connection.protocol, connection.transport, memory)
 
     def end(self) -> None:

@@ -1,8 +1,9 @@
 """The rest of a body straight into memory of ours, past aiohttp's parser and its copies.
 
 Only for a body of announced length, behind its headers. Invariants: not a byte more than fits is
-taken from the connection, so whatever follows the body meets aiohttp's protocol, which refuses it;
-once `Receiver` was left, nothing writes into the memory any more.
+taken from the connection, and whatever follows the body meets a parser of aiohttp that expects an
+answer: nobody asked for one, so the connection is not used again. Once `Receiver` was left, nothing
+writes into the memory or looks at it any more.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from aiohttp.client_proto import ResponseHandler
 
 STEP = 256 * 1024
 """Bytes that are worth waking a reader for."""
-PAUSE = 1.0
-"""Seconds after which fewer are, too."""
+PAUSE = 0.1
+"""Seconds after which fewer are, too: bytes that trickle are no silence."""
 
 
 class Receiver(asyncio.BufferedProtocol):
@@ -30,6 +31,7 @@ class Receiver(asyncio.BufferedProtocol):
         self._protocol = protocol
         self._transport = transport
         self._memory = memory
+        self._size = len(memory)
         self._loop = asyncio.get_running_loop()
         self._received = self._told = 0
         self._told_at = self._loop.time()
@@ -37,7 +39,7 @@ class Receiver(asyncio.BufferedProtocol):
         self._over = False
 
     def __repr__(self) -> str:
-        return f"<Receiver {self._received} of {len(self._memory)} bytes>"
+        return f"<Receiver {self._received} of {self._size} bytes>"
 
     def __enter__(self) -> Receiver:
         self._transport.set_protocol(self)
@@ -50,6 +52,7 @@ class Receiver(asyncio.BufferedProtocol):
         trace: TracebackType | None,
     ) -> None:
         self._end()
+        self._memory.release()  # a TLS connection keeps its last receiver until its next one
 
     async def more(self) -> int:
         """Wait for bytes; how many came. 0: it is full, or the connection is lost."""
@@ -68,7 +71,9 @@ class Receiver(asyncio.BufferedProtocol):
     def buffer_updated(self, size: int) -> None:
         """So many came."""
         self._received += size
-        if self._received == len(self._memory):
+        if self._received == self._size:
+            # the old parser would take whatever follows for more of the body, and say nothing
+            self._protocol.set_response_params()
             self._end()
         elif self._received - self._told >= STEP or self._loop.time() - self._told_at >= PAUSE:
             self._wake()
