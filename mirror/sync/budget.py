@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 _GRAIN = 64 * 1024
@@ -94,8 +95,9 @@ class Blocks:
         length = -(-size // _GRAIN) * _GRAIN
         while self._free and self._held + length > self._capacity:
             self._drop(self._free.pop(0))
+        block = mmap(-1, length, flags=MAP_PRIVATE | MAP_ANONYMOUS)
         self._held += length
-        return mmap(-1, length, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+        return block
 
     def give(self, block: mmap) -> None:
         """Give a block back, once nothing looks at it any more."""
@@ -106,4 +108,5 @@ class Blocks:
 
     def _drop(self, block: mmap) -> None:
         self._held -= len(block)
-        block.close()
+        with suppress(BufferError):  # an error that somebody keeps may still look at it
+            block.close()
