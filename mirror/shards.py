@@ -6,6 +6,7 @@ What a shard keeps at the destination is in `store/`, who runs one in `sync/`.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -13,6 +14,7 @@ from mirror.frames import FrameRef
 
 MOST = 4096
 """Shards that one set of frames may be cut into."""
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _SLASHED = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 _NAMED = re.compile(r"([0-9]{1,9})-of-([0-9]{1,9})")
 
@@ -48,7 +50,12 @@ class Shard:
     def named(cls, name: str) -> Shard | None:
         """The shard whose folder is called so."""
         found = _NAMED.fullmatch(name)
-        return cls(int(found[1]), int(found[2])) if found else None
+        if found is None:
+            return None
+        with suppress(ValueError):
+            shard = checked(int(found[1]), int(found[2]))
+            return shard if shard.name == name else None
+        return None
 
 
 def checked(index: int, count: int) -> Shard:
@@ -61,6 +68,13 @@ def checked(index: int, count: int) -> Shard:
             f" 0/{count} to {count - 1}/{count}"
         )
     return Shard(index, count)
+
+
+def plain_number(text: str) -> int:
+    """What digits, and nothing else, say. Raises `ValueError`."""
+    if _DIGITS.fullmatch(text) is None:
+        raise ValueError("no plain number")
+    return int(text)
 
 
 def shard_of(workspace_id: str, root_id: str, frame_id: str, count: int) -> int:

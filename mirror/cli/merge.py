@@ -41,7 +41,7 @@ def merge(
     mirror merge frames
     """
     settings = shell.settings(write_checksums=write_checksums or None)
-    folded = merge_shards(dest, settings)
+    folded = merge_shards(dest, settings, shell.say)
     if as_json:
         found = {"destination": str(dest), **asdict(folded)}
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))

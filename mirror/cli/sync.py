@@ -17,7 +17,7 @@ from mirror.cli.signals import run_loop
 from mirror.errors import MirrorError, UsageError, frame_reasons
 from mirror.export import Selection
 from mirror.settings import Settings
-from mirror.shards import Shard, checked
+from mirror.shards import Shard, checked, plain_number
 from mirror.sync.rehearsal import rehearse
 from mirror.sync.report import RunReport, encode_report, report_failure
 from mirror.sync.request import SyncRequest
@@ -35,7 +35,7 @@ def _check_reason(value: str | None) -> str | None:
 
 def _check_shard(value: str | None) -> str | None:
     try:
-        return value and str(Shard.parse(value))
+        return None if value is None else str(Shard.parse(value))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -58,12 +58,13 @@ def asked_shard(named: str | None, settings: Settings, environ: Mapping[str, str
 
 def indexed_shard(count: int, environ: Mapping[str, str]) -> Shard:
     """The shard of `count` that a scheduler's index names. Raises `UsageError`."""
-    for name in INDICES:
-        text = environ.get(name, "")
-        if not text:
-            continue
+    found = {name: environ[name] for name in INDICES if environ.get(name)}
+    if len(set(found.values())) > 1:
+        both = " and ".join(f"{name} is {text!r}" for name, text in found.items())
+        raise UsageError(f"{both}: unset the one that is not this job's index, or give --shard.")
+    for name, text in found.items():
         try:
-            return checked(int(text), count)
+            return checked(plain_number(text), count)
         except ValueError:
             raise UsageError(
                 f"{name} is {text!r}, but with --shards {count} it must be 0 to {count - 1}: set"

@@ -32,7 +32,8 @@ SELECT s.workspace_id, s.root_id FROM shard.sequences s WHERE NOT EXISTS
 (SELECT 1 FROM main.sequences m WHERE m.root_id = s.root_id AND m.workspace_id = s.workspace_id)
 ORDER BY s.id
 """
-# A frame that has a time and is not mirrored was, until the shard found its file gone.
+# A frame that has a time and is not mirrored was, until its file was found gone: what was recorded
+# before that says nothing any more. Times are of whole seconds, so attempts tell equal ones apart.
 # CROSS JOIN fixes the order of the loops: the shard's rows lead
 _PAIRED = """
 FROM shard.frames f CROSS JOIN shard.sequences s ON s.id = f.sequence
@@ -52,15 +53,18 @@ SELECT f.id, f.state, f.attempts, f.reason, f.detail, f.size, f.sha256, f.width,
 f.mirrored_at, mf.id {_PAIRED}
 CROSS JOIN main.frames mf ON mf.sequence = ms.id AND mf.frame_id = f.frame_id
 WHERE f.id > ?1 AND CASE WHEN CASE
-WHEN f.state = 1 THEN mf.state <> 1 OR mf.mirrored_at < f.mirrored_at
+WHEN f.state = 1 THEN mf.mirrored_at IS NULL OR mf.mirrored_at < f.mirrored_at
+  OR mf.mirrored_at = f.mirrored_at AND (mf.state = 0 OR mf.state = 2 AND mf.attempts < f.attempts)
 WHEN mf.state = 1 THEN mf.mirrored_at <= f.mirrored_at
 WHEN f.state = 2 THEN mf.state = 0 OR mf.attempts < f.attempts END
 THEN shard_of(s.workspace_id, s.root_id, f.frame_id) = ?2 END
 ORDER BY f.id LIMIT 4096
 """
+# what was mirrored once stays known: a process that was handed its share does not have it
 _SETTLE = """
-UPDATE main.frames SET state = ?, attempts = ?, reason = ?, detail = ?, size = ?, sha256 = ?,
-width = ?, height = ?, mirrored_at = ? WHERE id = ?
+UPDATE main.frames SET state = ?, attempts = ?, reason = ?, detail = ?, size = COALESCE(?, size),
+sha256 = COALESCE(?, sha256), width = COALESCE(?, width), height = COALESCE(?, height),
+mirrored_at = COALESCE(?, mirrored_at) WHERE id = ?
 """
 _HAND_OUT = """
 INSERT INTO shard.frames (id, sequence, frame_id, attempts)

@@ -45,12 +45,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 def _open(destination: Destination) -> sqlite3.Connection:
     path = destination.state / NAME
-    for suffix in _SUFFIXES:
-        with suppress(FileNotFoundError):
-            found = os.stat(NAME + suffix, dir_fd=destination.state_fd, follow_symlinks=False)
-            # SQLite waits for a pipe, and writes through a second name of another file
-            if not stat.S_ISREG(found.st_mode) or (suffix and found.st_nlink > 1):
-                raise damaged(path)
+    refuse_odd(path, destination.state_fd)
     make_file(path, destination.layout.file_mode)
     destination.reached(Step.LEDGER_MADE)
     db = open_database(path, destination.layout.template)
@@ -61,6 +56,17 @@ def _open(destination: Destination) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def refuse_odd(path: Path, folder: int) -> None:
+    """Raise `DamagedLedgerError` where the ledger at `path`, in the open `folder`, or what SQLite
+    puts beside it, is something that SQLite must not open."""
+    for suffix in _SUFFIXES:
+        with suppress(FileNotFoundError):
+            found = os.stat(NAME + suffix, dir_fd=folder, follow_symlinks=False)
+            # SQLite waits for a pipe, and writes through a second name of another file
+            if not stat.S_ISREG(found.st_mode) or (suffix and found.st_nlink > 1):
+                raise damaged(path)
 
 
 def _attach_scratch(db: sqlite3.Connection, destination: Destination) -> None:

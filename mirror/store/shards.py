@@ -24,6 +24,7 @@ from mirror.store.directories import open_folder, split
 from mirror.store.folding import fold, hand_out
 from mirror.store.layout import SHARDS, STATE, place_of
 from mirror.store.lock import LockState, lock_state, share_ended
+from mirror.store.opening import refuse_odd
 from mirror.store.reader import LedgerReader
 from mirror.store.schema import NAME, make_file, open_database
 from mirror.store.steps import Step
@@ -122,20 +123,23 @@ def _ended(destination: Destination, shard: Shard) -> Iterator[Path | None]:
     there is none: its frames are at their names, and adopted from there."""
     path = destination.root / place_of(shard) / NAME
 
-    def mend() -> None:
+    def mend(folder: int) -> None:
         with suppress(DamagedLedgerError):
+            refuse_odd(path, folder)
             if path.exists():
                 open_database(path, destination.layout.template).close()
 
     with destination.directories() as directories:
         try:
-            lock = share_ended(destination.root, directories.find(place_of(shard)), mend)
+            folder = directories.find(place_of(shard))
+            lock = share_ended(destination.root, folder, lambda: mend(folder))
         except OSError as error:
             raise destination_error(destination.root, error) from None
     try:
         log = path.with_name(f"{NAME}-wal")
         usable = (
             path.exists()
+            and not path.is_symlink()
             and not log.exists()
             and LedgerReader.find(destination.root, place_of(shard))
         )
@@ -218,9 +222,10 @@ def _take_in(destination: Destination, db: sqlite3.Connection, shard: Shard) -> 
         destination.root, destination.layout, shard, destination.reached
     ) as part:
         path = part.state / NAME
-        if not path.exists():
+        if not os.path.lexists(path):
             return Folded()
         try:
+            refuse_odd(path, part.state_fd)
             open_database(path, part.layout.template).close()  # whole, and without a log
         except DamagedLedgerError:  # its frames are at their names, and adopted from there
             return Folded(damaged=1)

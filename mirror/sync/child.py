@@ -1,14 +1,13 @@
 """A process of a run that has several: it fetches what its shard's ledger asks for.
 
-It is started by `processes.py` and hears from nobody else: signals of a terminal are for its
-parent. When the parent is gone it commits what has arrived, and ends.
+It is started by `processes.py`, which has it ignore a terminal's signals, and hears from nobody
+else. When the parent is gone it commits what has arrived, and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -68,8 +67,6 @@ class _Voice:
 
 def main() -> None:
     """Work for whoever is at the other end of standard input and output."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     said = os.dup(1)
     os.dup2(2, 1)  # whatever prints does not get between the messages
     settle()

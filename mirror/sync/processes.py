@@ -30,6 +30,8 @@ from mirror.events import (
     Event,
     Events,
     Hop,
+    HostPaused,
+    HostResumed,
     LimitChanged,
     ProcessDied,
     RequestFinished,
@@ -54,7 +56,10 @@ _ERRORS: tuple[type[RunError], ...] = (
 """What may end a process; of several, the first in this order ends the run."""
 _START = """
 import gc
+import signal
 import sys
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
 gc.set_threshold(50_000)
 from importlib.util import module_from_spec, spec_from_file_location
 spec = spec_from_file_location("mirror", {!r}, submodule_search_locations=[{!r}])
@@ -150,11 +155,16 @@ class Processes:
         await self._stop.wait()
         self._events.emit(Stopping(self._stop.cause, self._grace))
         self._stop_all()
-        await self._stop.wait_abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._grace):
+                await self._stop.wait_abort()
         self._stop_all()
+        await asyncio.sleep(COMMITTING)
+        for child in self._children:
+            child.kill()
 
     def _stop_all(self) -> None:
-        self._stopped += 1
+        self._stopped += 1  # those that begin later are told, too
         for child in self._children:
             child.stop()
 
@@ -164,13 +174,14 @@ class Processes:
 
 class _Teller:
     """Tells the events of one child as those of the run: limits add up, and what was in flight
-    when it died has ended."""
+    when it died has ended, as have its pauses."""
 
     def __init__(self, events: Events, limit: Callable[[Hop], int]) -> None:
         self.limits: dict[Hop, int] = {}
         self._events = events
         self._limit = limit
         self._in_flight: dict[Hop, int] = {}
+        self._paused: set[Hop] = set()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -181,6 +192,10 @@ class _Teller:
             case LimitChanged(hop=hop, limit=limit):
                 self.limits[hop] = limit
                 event = LimitChanged(hop, self._limit(hop))
+            case HostPaused(hop=hop):
+                self._paused.add(hop)
+            case HostResumed(hop=hop):
+                self._paused.discard(hop)
         self._events.emit(event)
 
     def lost(self) -> None:
@@ -189,6 +204,9 @@ class _Teller:
             for _ in range(count):
                 self._events.emit(RequestFinished(hop, "error", 0.0))
         self._in_flight.clear()
+        for hop in self._paused:
+            self._events.emit(HostResumed(hop))
+        self._paused.clear()
 
 
 class _Child:
@@ -199,6 +217,8 @@ class _Child:
             raise ValueError("both pipes are needed")
         self._process = process
         self._to, self._from = process.stdin, process.stdout
+        self._stops = 0
+        self._has_task = False
 
     @classmethod
     async def start(cls, shard: Shard) -> _Child:
@@ -218,7 +238,8 @@ class _Child:
 
     async def work(self, task: Task, tell: Callable[[Event], None]) -> tuple[Ended | None, str]:
         """How it ended; None, and what killed it, where it said no last word."""
-        self._say(framed(task))
+        self._say(framed(task) + framed(STOP) * self._stops)
+        self._has_task = True
         while (said := await hear(self._from)) is not None:
             if isinstance(said, Ended):
                 return said, ""
@@ -229,16 +250,23 @@ class _Child:
 
     def stop(self) -> None:
         """Ask it to stop; the second time, to do so at once."""
-        self._say(framed(STOP))
+        self._stops += 1
+        if self._has_task:  # which it hears first
+            self._say(framed(STOP))
+
+    def kill(self) -> None:
+        """End it as it is: what it recorded is durable."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
     async def end(self) -> None:
-        """Let it go; what does not go by itself is killed: what it recorded is durable."""
+        """Let it go; what does not go by itself is killed."""
         self._to.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WAIT):
                 await self._process.wait()
                 return
-        self._process.kill()
+        self.kill()
         await self._process.wait()
 
     def _say(self, message: bytes) -> None:
@@ -248,6 +276,8 @@ class _Child:
 
 LAST_WAIT = 10.0
 """Seconds that a process has to go once nothing is left to do."""
+COMMITTING = 30.0
+"""Seconds that a process which has to stop at once may take to record what has arrived."""
 
 
 def _shared(settings: Settings, count: int) -> dict[str, Any]:

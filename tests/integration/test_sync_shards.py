@@ -56,7 +56,7 @@ def shard(text: str) -> dict[str, Shard]:
 
 
 def merged(one: Site) -> int:
-    return merge_shards(one.dest, Settings()).shards
+    return merge_shards(one.dest, Settings(), print).shards
 
 
 def downloads(one: Site) -> int:
@@ -154,7 +154,7 @@ async def test_a_shard_that_failed_says_so_after_the_merge(tmp_path: Path) -> No
         reports = [await one.run(request=shard(text)) for text in ("0/2", "1/2")]
         failed = sum(report.frames.failed for report in reports)
         assert failed
-        folded = merge_shards(one.dest, Settings())
+        folded = merge_shards(one.dest, Settings(), print)
         assert (folded.mirrored, folded.failed) == (FRAMES - failed, failed)
         with LedgerReader.open(one.dest) as reader:
             assert reader.summary().frames.failed == failed
@@ -193,7 +193,7 @@ async def test_a_file_that_a_shard_found_gone_is_not_called_mirrored(tmp_path: P
             path.unlink()
         reports = [await one.run(request=shard(text)) for text in ("0/2", "1/2")]
         assert [report.exit_code for report in reports] == [1, 1]
-        folded = merge_shards(one.dest, Settings())
+        folded = merge_shards(one.dest, Settings(), print)
         assert (folded.mirrored, folded.failed) == (0, FRAMES)
         with LedgerReader.open(one.dest) as reader:
             assert reader.summary().frames.mirrored == 0
@@ -251,16 +251,16 @@ async def test_a_merge_that_was_cut_short_is_done_again(one: Site) -> None:
     kept.mkdir(parents=True)
     for name, content in copy.items():
         (kept / name).write_bytes(content)
-    folded = merge_shards(one.dest, Settings())
+    folded = merge_shards(one.dest, Settings(), print)
     assert (folded.shards, folded.mirrored, folded.failed) == (1, 0, 0)
     assert recorded_at(one.dest) == before
 
 
 async def test_nothing_to_merge_is_no_failure_and_nowhere_is(one: Site, tmp_path: Path) -> None:
     await one.run()
-    assert merge_shards(one.dest, Settings()).shards == 0
+    assert merge_shards(one.dest, Settings(), print).shards == 0
     with pytest.raises(DestinationError, match="no ledger"):
-        merge_shards(tmp_path / "nowhere", Settings())
+        merge_shards(tmp_path / "nowhere", Settings(), print)
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -1,0 +1,197 @@
+"""Shards, processes and merges whose ledgers, locks or processes are not as they should be."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mirror.events import ProcessDied, RequestFinished, Stopping
+from mirror.settings import Settings
+from mirror.shards import Shard
+from mirror.simulator import DatasetSpec, Fault
+from mirror.store import Ledger, LedgerReader, lock_state, place_of, shards_at
+from mirror.sync import processes
+from mirror.sync.merging import merge_shards
+from mirror.sync.stop import Stop
+from tests.faults.kit import Site, promises, recorded_at, site
+
+SPEC = DatasetSpec(sequences=2, frames_per_sequence=30, frame_bytes=3_000)
+FRAMES = 60
+FIRST = Shard(0, 2)
+
+
+@pytest.fixture
+async def one(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path, spec=SPEC) as found:
+        yield found
+
+
+def ledger_of(one: Site, shard: Shard | None = None) -> Path:
+    return one.dest / (place_of(shard) if shard else ".mirror") / "ledger.sqlite3"
+
+
+# --- what lies where a shard's ledger should ----------------------------------------------------
+
+
+def _link_to_nothing_yet(path: Path, outside: Path) -> None:
+    outside.write_bytes(b"")
+    path.symlink_to(outside)
+
+
+def _link_to_a_database(path: Path, outside: Path) -> None:
+    with closing(sqlite3.connect(outside)) as db:
+        db.execute("CREATE TABLE theirs (x)")
+    path.symlink_to(outside)
+
+
+def _dangling(path: Path, outside: Path) -> None:
+    path.symlink_to(outside.with_name("nowhere"))
+
+
+def _pipe(path: Path, _: Path) -> None:
+    os.mkfifo(path)
+
+
+def _folder(path: Path, _: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "plant", [_link_to_nothing_yet, _link_to_a_database, _dangling, _pipe, _folder]
+)
+async def test_what_is_no_file_is_a_damaged_ledger_and_nothing_outside_is_touched(
+    one: Site, tmp_path: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    await one.run(request={"shard": FIRST})
+    done, outside = one.simulator.count("download"), tmp_path / "outside.db"
+    ledger_of(one, FIRST).unlink()
+    plant(ledger_of(one, FIRST), outside)
+    before = outside.read_bytes() if outside.exists() else None
+
+    report = await one.run(request={"shard": Shard(1, 3)})  # takes in what it can
+    assert report.exit_code == 0, report
+    assert merge_shards(one.dest, Settings(), print).damaged == 1
+    assert shards_at(one.dest) == []
+    assert (outside.read_bytes() if outside.exists() else None) == before
+    made = ("outside.db-wal", "outside.db-shm", "nowhere")
+    assert not any((tmp_path / name).exists() for name in made)
+
+    one.complete(await one.run())
+    assert one.simulator.count("download") == FRAMES > done
+
+
+@pytest.mark.parametrize("name", ["0-of-0", "00-of-2", "7-of-3", "0-of-4097"])
+async def test_a_folder_that_no_shard_has_is_none(one: Site, name: str) -> None:
+    await one.run(request={"shard": FIRST})
+    planted = one.dest / ".mirror" / "shards" / name
+    planted.mkdir()
+    (planted / "ledger.sqlite3").write_bytes(ledger_of(one, FIRST).read_bytes())
+    assert shards_at(one.dest) == [FIRST]
+    assert merge_shards(one.dest, Settings(), print).shards == 1
+    assert shards_at(one.dest) == []
+    one.complete(await one.run())
+
+
+@pytest.mark.parametrize("damage", ["header", "pages"])
+async def test_a_merge_says_that_the_ledger_of_the_whole_was_damaged(
+    one: Site, damage: str
+) -> None:
+    await one.run(request={"limit": 10})
+    await one.run(request={"shard": FIRST})
+    path = ledger_of(one)
+    whole = path.read_bytes()
+    kept = 0 if damage == "header" else 4096
+    path.write_bytes(whole[:kept] + b"\x5a" * (len(whole) - kept))
+    told: list[str] = []
+    assert merge_shards(one.dest, Settings(), told.append).shards == 1
+    assert ["was damaged" in sentence for sentence in told] == [True]
+    assert list(path.parent.glob("ledger.damaged-*"))
+    one.complete(await one.run())
+    assert one.simulator.count("download") == FRAMES
+
+
+async def test_what_one_shard_recorded_before_another_found_it_gone_is_not_mirrored(
+    tmp_path: Path,
+) -> None:
+    """The finder's ledger is folded first: 2 comes before 3."""
+    fault = Fault("status", "download", attempts="2-", code=404)
+    async with site(tmp_path, fault, spec=SPEC) as one:
+        for index in range(3):
+            await one.run(request={"shard": Shard(index, 3)})
+        for path in one.dest.glob("*/*.png"):
+            path.unlink()
+        for index in range(2):
+            await one.run(request={"shard": Shard(index, 2)})
+        merge_shards(one.dest, Settings(), print)
+        assert recorded_at(one.dest) == {}
+        with LedgerReader.open(one.dest) as reader:
+            assert reader.summary().frames.failed == FRAMES
+
+
+async def test_what_several_processes_find_gone_stays_known_as_lost(tmp_path: Path) -> None:
+    """As it does in one: a repair asks for what has a digest and is not mirrored."""
+    fault = Fault("status", "download", attempts="2-", code=404)
+    async with site(tmp_path, fault, spec=SPEC) as one:
+        await one.run()
+        for path in one.dest.glob("*/*.png"):
+            path.unlink()
+        assert (await one.run(processes=2)).exit_code == 1
+        with closing(sqlite3.connect(ledger_of(one))) as db:
+            lost = db.execute("SELECT COUNT(*) FROM frames WHERE state = 2 AND sha256 NOT NULL")
+            assert lost.fetchone() == (FRAMES,)
+
+
+# --- stopping several processes -----------------------------------------------------------------
+
+
+async def test_a_stop_before_a_process_has_its_task_is_no_death(
+    one: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, stop, told = asyncio.get_running_loop(), Stop(), threading.Event()
+    one.listeners.append(lambda event: told.set() if isinstance(event, Stopping) else None)
+    hand_out = Ledger.hand_out
+
+    def stopped_meanwhile(ledger: Ledger, shard: Shard) -> int:
+        frames = hand_out(ledger, shard)
+        if not stop.requested:
+            loop.call_soon_threadsafe(stop.request, "a test")
+            assert told.wait(10)
+        return frames
+
+    monkeypatch.setattr(Ledger, "hand_out", stopped_meanwhile)
+    report = await one.run(stop, processes=2)
+    assert one.told(ProcessDied) == []
+    assert report.exit_code == 75
+    assert "a test" in (report.error or "")
+    assert shards_at(one.dest) == []
+    monkeypatch.undo()
+    one.complete(await one.run(processes=2))
+
+
+async def test_a_process_that_does_not_end_when_asked_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "COMMITTING", 0.2)
+    async with site(tmp_path, spec=SPEC, store_latency=0.05) as one:
+        stop = Stop()
+
+        def freeze(event: object) -> None:
+            holder = lock_state(one.dest, place_of(FIRST)).holder
+            if isinstance(event, RequestFinished) and holder and not stop.requested:
+                os.kill(holder.pid, signal.SIGSTOP)
+                stop.request("a test")
+
+        one.listeners.append(freeze)
+        report = await asyncio.wait_for(one.run(stop, processes=2, grace_period=0.2), 30)
+        assert report.exit_code == 75
+        assert [event.again for event in one.told(ProcessDied)] == [False]
+        assert shards_at(one.dest) == []
+        promises(one.dest, one.dataset)
+        one.listeners.clear()
+        one.complete(await one.run(processes=2))
