@@ -51,16 +51,18 @@ WORK = {
     "watch": ("watch", "Deployment/mirror-watch"),
     "shards": ("shards", "Job/mirror-shards"),
     "merge": ("shards", "Job/mirror-merge"),
+    "loader": ("loader", "Pod/mirror-loader"),
 }
 """What runs: its overlay, and its object there."""
 SYNCING = ["job", "watch", "shards"]
+MIRRORING = [*SYNCING, "merge"]
 RESUMABLE = {ExitCode.UNAVAILABLE, ExitCode.DESTINATION, ExitCode.INTERRUPTED}
 
 
 def pod(work: str) -> dict[str, Any]:
     overlay, name = WORK[work]
-    spec: dict[str, Any] = built(overlay)[name]["spec"]["template"]["spec"]
-    return spec
+    spec: dict[str, Any] = built(overlay)[name]["spec"]
+    return spec["template"]["spec"] if "template" in spec else spec
 
 
 def container(work: str) -> dict[str, Any]:
@@ -128,10 +130,58 @@ def test_shards_are_merged_once_they_have_ended() -> None:
     assert "env" not in container("merge")
 
 
+@pytest.mark.parametrize("work", ["job", "shards", "merge"])
+def test_a_job_waits_until_it_is_resumed(work: str) -> None:
+    """The volume of the exports is empty at first, and a missing export fails a Job for good."""
+    overlay, name = WORK[work]
+    assert built(overlay)[name]["spec"]["suspend"] is True
+
+
+@pytest.mark.parametrize("overlay", SYNCING)
+def test_the_loader_writes_into_the_volume_that_the_exports_are_read_from(overlay: str) -> None:
+    (loaded,), (mount,) = pod("loader")["volumes"], container("loader")["volumeMounts"]
+    (read,) = (each for each in pod(overlay)["volumes"] if each["name"] == "exports")
+    (at,) = (each for each in container(overlay)["volumeMounts"] if each["name"] == "exports")
+    assert loaded == read
+    assert (mount["name"], mount["mountPath"]) == (loaded["name"], at["mountPath"])
+    assert not mount.get("readOnly")
+    assert at["readOnly"] is True
+    assert pod("loader")["serviceAccountName"] == pod(overlay)["serviceAccountName"]
+    assert pod("loader")["securityContext"] == pod(overlay)["securityContext"]
+
+
+def test_the_service_takes_no_requests_to_the_loader() -> None:
+    selector = built("watch")["Service/mirror-watch"]["spec"]["selector"]
+    assert (
+        not selector.items() <= built("loader")["Pod/mirror-loader"]["metadata"]["labels"].items()
+    )
+
+
+def test_one_line_says_which_image_all_of_them_run() -> None:
+    images = {container(work)["image"] for work in WORK}
+    assert len(images) == 1
+    assert "savant-mirror" not in images
+
+
 def test_every_pod_of_a_shard_mounts_the_volumes() -> None:
     for name in ("mirror-frames", "mirror-exports"):
         claim = built("shards")[f"PersistentVolumeClaim/{name}"]["spec"]
         assert claim["accessModes"] == ["ReadWriteMany"]
+        assert claim["storageClassName"]
+        alone = built("job")[f"PersistentVolumeClaim/{name}"]["spec"]
+        assert claim["resources"] == alone["resources"]
+
+
+def test_in_another_namespace_the_shards_have_it_all(tmp_path: Path) -> None:
+    """What shards/volumes.yaml advises where the claims are there already."""
+    shutil.copytree(OVERLAYS, tmp_path / "k")
+    for overlay in ("shards", "loader"):
+        path = tmp_path / "k" / overlay / "kustomization.yaml"
+        path.write_text(path.read_text().replace("namespace: mirror\n", "namespace: other\n"))
+        told = _run("kubectl", "kustomize", str(path.parent))
+        assert "namespace: mirror\n" not in told
+        assert "namespace: other\n" in told
+    assert "  name: other\n" in _run("kubectl", "kustomize", str(tmp_path / "k" / "shards"))
 
 
 @pytest.mark.parametrize("overlay", WORK)
@@ -179,7 +229,7 @@ def test_what_the_command_names_is_mounted(overlay: str) -> None:
     assert f"ConfigMap/{volumes['config']['configMap']['name']}" in built(overlay)
 
 
-@pytest.mark.parametrize("overlay", WORK)
+@pytest.mark.parametrize("overlay", MIRRORING)
 def test_fault_53_the_pod_has_longer_to_stop_than_the_run(overlay: str) -> None:
     settings = load_settings(OVERLAYS / "base" / "config.toml")
     assert pod(overlay)["terminationGracePeriodSeconds"] > settings.grace_period
