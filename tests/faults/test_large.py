@@ -222,6 +222,15 @@ async def test_fault_57_a_budget_smaller_than_a_block_is_no_error(
     large[0].most = 0  # a body larger than everything gets everything
 
 
+async def test_small_bodies_take_no_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come with their headers: to receive them apart would cost them time."""
+    monkeypatch.setattr(Watched, "all", [], raising=False)
+    monkeypatch.setattr(budget, "Blocks", Watched)
+    async with site(tmp_path, spec=replace(SMALL, frame_bytes=LARGE - 10_000)) as there:
+        there.complete(await there.run())
+    assert [blocks.taken for blocks in Watched.all] == [0]
+
+
 # --- the disk, and the end of the process ---------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """Bytes as the whole answer of a host on loopback, to each of the three requests of a frame.
 
 The parser of HTTP, the sessions and the edge of the house are the real ones. The input's first byte
-says to which request it is the answer; the others are answered well.
+says to which request it is the answer; the others are answered well. From `INTO` on, bodies come in
+two pieces and are received into memory, as large ones are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mirror.frames import FrameRef
 from mirror.savant.api import Api
 from mirror.savant.network import Names, guarded_sockets, open_connector, open_session, tls_context
 from mirror.savant.remote import Remote
+from mirror.savant.store import BodyStream
 from mirror.savant.urls import ApiUrls, StoreRule
 from mirror.savant.wire import Wire
 from mirror.settings import Settings
@@ -27,6 +29,8 @@ PASSWORD = "hunter2-never-shown"
 SIGNATURE = "X-Amz-Signature=5ec2e7"
 CAP = 100_000
 HOPS = ("login", "resolve", "download")
+INTO = 96
+"""Three divides it: the byte chooses the same request without it."""
 REF = FrameRef("w", "r", "f")
 
 
@@ -35,7 +39,8 @@ def wire(data: bytes) -> None:
     if data:
         site = _site()
         site.host.hop, site.host.answer = HOPS[data[0] % 3], data[1:]
-        site.loop.run_until_complete(asyncio.wait_for(_frame(site), 20))
+        into = site.host.in_two = data[0] >= INTO
+        site.loop.run_until_complete(asyncio.wait_for(_frame(site, into), 20))
 
 
 class _Host:
@@ -44,6 +49,7 @@ class _Host:
     def __init__(self) -> None:
         self.hop = ""
         self.answer = b""
+        self.in_two = False
         self.port = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,12 +58,21 @@ class _Host:
             hop = "login" if b"/login" in head else "resolve" if b"/frames/" in head else "download"
             if hop == "login":
                 await reader.readuntil(b"shown")
-            writer.write(self.answer if hop == self.hop else self._good(hop))
-            await writer.drain()
+            await self._say(self.answer if hop == self.hop else self._good(hop), writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+    async def _say(self, answer: bytes, writer: asyncio.StreamWriter) -> None:
+        if self.in_two:
+            first = answer.find(b"\r\n\r\n") + 5  # a byte of the body comes with its headers
+            writer.write(answer[:first])
+            answer = answer[first:]
+            for _ in range(9):  # until the other side waits for the rest
+                await asyncio.sleep(0)
+        writer.write(answer)
+        await writer.drain()
 
     def _good(self, hop: str) -> bytes:
         url = f"http://127.0.0.1:{self.port}/f.png?{SIGNATURE}"
@@ -110,7 +125,7 @@ def _ignore(_: Event) -> None:
     return
 
 
-async def _frame(site: _Site) -> None:
+async def _frame(site: _Site, into: bool) -> None:
     settings = site.settings
     to = Wire(site.session, _ignore, site.loop.time, 10.0, 5.0)
     urls, rule = ApiUrls(settings.domain), StoreRule.of(settings)
@@ -121,14 +136,35 @@ async def _frame(site: _Site) -> None:
         await remote.login()
         url = await remote.resolve(REF)
         async with remote.download(url) as body:
-            async for chunk in body:
-                assert chunk
-                size += len(chunk)
+            size = await (_receive(body) if into and body.length else _iterate(body))
     except (FrameError, CredentialsError, ProtocolError) as error:
         _shows_no_secret(error, site)
     finally:
         await api.close()
     assert size <= CAP
+
+
+async def _iterate(body: BodyStream) -> int:
+    size = 0
+    async for chunk in body:
+        assert chunk
+        size += len(chunk)
+        assert size <= CAP
+    return size
+
+
+async def _receive(body: BodyStream) -> int:
+    assert body.length is not None
+    assert body.length <= CAP
+    memory = bytearray(body.length + 8)
+    try:
+        with memoryview(memory)[: body.length] as room:
+            await body.read_into(room)
+    finally:
+        await asyncio.sleep(0)  # what follows the body is on its way
+        assert memory[body.length :] == bytes(8)
+    memory.clear()  # a BufferError where anything still looks at it
+    return body.length
 
 
 def _shows_no_secret(error: MirrorError, site: _Site) -> None:
