@@ -30,8 +30,8 @@ from mirror.store.lock import release_lock, share_lock, take_lock
 from mirror.store.steps import Reached, Step, pass_by
 from mirror.store.trouble import OUT_OF_FILES, destination_error
 
-_Hold = Callable[[Path, list[int], ExitStack], tuple[int, ...]]
-"""Takes the locks of the last of these folders, and has them closed when the stack is."""
+_Share = Callable[[Path, int, ExitStack], tuple[int, ...]]
+"""Shares the lock in the destination's state folder, and has it closed when the stack is."""
 TEMPORARIES = "tmp"
 SET_ASIDE = "set-aside"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -66,25 +66,25 @@ class Destination(Closing):
 
         Raises `DestinationError`, and `DestinationBusyError` when another run holds it.
         """
-        return cls._open(root, STATE, layout, reached, _hold_all)
+        return cls._open(root, STATE, layout, reached, _share_nothing)
 
     @classmethod
     def open_shard(
         cls, root: Path, layout: Layout, shard: Shard, reached: Reached = pass_by
     ) -> Destination:
         """The same for one shard: others may be held meanwhile, the whole may not."""
-        return cls._open(root, place_of(shard), layout, reached, _hold_shard)
+        return cls._open(root, place_of(shard), layout, reached, _share_whole)
 
     @classmethod
     def open_part(
         cls, root: Path, layout: Layout, shard: Shard, reached: Reached = pass_by
     ) -> Destination:
         """The same on behalf of the run that holds the whole."""
-        return cls._open(root, place_of(shard), layout, reached, _hold_all)
+        return cls._open(root, place_of(shard), layout, reached, _share_nothing)
 
     @classmethod
     def _open(
-        cls, root: Path, place: str, layout: Layout, reached: Reached, hold: _Hold
+        cls, root: Path, place: str, layout: Layout, reached: Reached, share: _Share
     ) -> Destination:
         root = root.absolute()
         with ExitStack() as kept, ExitStack() as passing:
@@ -93,10 +93,14 @@ class Destination(Closing):
                 top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 kept.callback(os.close, top)
                 folders = [top]
+                shared: tuple[int, ...] = ()
                 for name in place.split("/"):
                     folders.append(open_folder(name, folders[-1], layout.dir_mode))
                     passing.callback(os.close, folders[-1])
-                locks = hold(root, folders, kept)
+                    if name == STATE:  # before what is below, which a merge removes
+                        shared = share(root, folders[-1], kept)
+                lock = take_lock(root, folders[-1])
+                kept.callback(os.close, lock)
                 reached(Step.HELD)
                 temporaries = open_folder(TEMPORARIES, folders[-1], layout.dir_mode)
                 kept.callback(os.close, temporaries)
@@ -108,7 +112,7 @@ class Destination(Closing):
             except OSError as error:
                 raise destination_error(root, error) from None
             kept.pop_all()
-        return cls(root, place, layout, (top, state, temporaries, *locks), reached)
+        return cls(root, place, layout, (top, state, temporaries, lock, *shared), reached)
 
     def __repr__(self) -> str:
         return f"<Destination {str(self.root)!r}{' closed' if self._closed else ''}>"
@@ -221,18 +225,16 @@ class Destination(Closing):
         return f"{kept}/{name}.{free}"
 
 
-def _hold_all(root: Path, folders: list[int], kept: ExitStack) -> tuple[int, ...]:
-    """The lock of the last folder; whoever holds it holds all that is below."""
-    lock = take_lock(root, folders[-1])
-    kept.callback(os.close, lock)
-    return (lock,)
+def _share_nothing(_: Path, __: int, ___: ExitStack) -> tuple[int, ...]:
+    """Whoever holds the last folder holds all that is below, or does so for one who does."""
+    return ()
 
 
-def _hold_shard(root: Path, folders: list[int], kept: ExitStack) -> tuple[int, ...]:
-    """The same of a shard's folder, and the destination's lock shared."""
-    shared = share_lock(root, folders[1])
+def _share_whole(root: Path, state: int, kept: ExitStack) -> tuple[int, ...]:
+    """The destination's lock, shared with other shards."""
+    shared = share_lock(root, state)
     kept.callback(os.close, shared)
-    return (*_hold_all(root, folders, kept), shared)
+    return (shared,)
 
 
 def stands(name: str, folder: int) -> bool:

@@ -77,10 +77,15 @@ class LedgerReader(Closing):
     @classmethod
     def find(cls, root: Path, place: str = STATE) -> LedgerReader | None:
         """As `open`; None where there is no ledger, or one so damaged that a run makes it anew."""
-        if not is_file(_path(root, place)):
+        path = _path(root, place)
+        if not is_file(path):
             return None
         with suppress(DamagedLedgerError):
-            return cls.open(root, place)
+            try:
+                return cls.open(root, place)
+            except DestinationError:
+                if is_file(path):
+                    raise  # and where not, a merge has removed it meanwhile
         return None
 
     @classmethod

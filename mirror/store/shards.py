@@ -8,6 +8,7 @@ ledger, so a fold that was cut short is done again.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -34,6 +35,7 @@ from mirror.store.values import Folded
 EXPORTS = "exports"
 """A shard's file that says which exports it is of: a SHA-256 (hex) in each line."""
 _LONGEST = 1024**2
+_PATIENCE = 20
 
 
 def shards_at(root: Path) -> list[Shard]:
@@ -238,7 +240,7 @@ def _remove(destination: Destination, shard: Shard) -> None:
     try:
         folder = open_folder(split(SHARDS)[1], destination.state_fd, None)
         try:
-            shutil.rmtree(shard.name, dir_fd=folder)
+            _remove_tree(shard.name, folder)
             os.fsync(folder)
         finally:
             os.close(folder)
@@ -247,6 +249,18 @@ def _remove(destination: Destination, shard: Shard) -> None:
         os.fsync(destination.state_fd)
     except OSError as error:
         raise destination_error(destination.root, error) from None
+
+
+def _remove_tree(name: str, folder: int) -> None:
+    """Raises `OSError`. Whoever reads a ledger there may have SQLite put a file beside it while the
+    folder is being emptied, or take one away; the next time it finds none to read."""
+    for _ in range(_PATIENCE):
+        try:
+            return shutil.rmtree(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
+                raise
+    return shutil.rmtree(name, dir_fd=folder)
 
 
 def _sync(name: str, folder: int) -> None:

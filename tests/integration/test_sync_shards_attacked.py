@@ -15,7 +15,15 @@ from mirror.events import ProcessDied, RequestFinished, Stopping
 from mirror.settings import Settings
 from mirror.shards import Shard
 from mirror.simulator import DatasetSpec, Fault
-from mirror.store import Ledger, LedgerReader, lock_state, place_of, shards_at
+from mirror.store import (
+    Layout,
+    Ledger,
+    LedgerReader,
+    lock,
+    lock_state,
+    place_of,
+    shards_at,
+)
 from mirror.sync import processes
 from mirror.sync.merging import merge_shards
 from mirror.sync.stop import Stop
@@ -145,6 +153,60 @@ async def test_what_several_processes_find_gone_stays_known_as_lost(tmp_path: Pa
         with closing(sqlite3.connect(ledger_of(one))) as db:
             lost = db.execute("SELECT COUNT(*) FROM frames WHERE state = 2 AND sha256 NOT NULL")
             assert lost.fetchone() == (FRAMES,)
+
+
+# --- at the same time ---------------------------------------------------------------------------
+
+
+async def test_a_reader_that_leaves_a_file_in_the_way_ends_no_merge(
+    one: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.run(request={"shard": FIRST})
+    left = [ledger_of(one, FIRST).with_name("ledger.sqlite3-shm")] * 2
+    rmdir = os.rmdir
+
+    def read_meanwhile(path: str, *, dir_fd: int | None = None) -> None:
+        if left:
+            left.pop().touch()
+        rmdir(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", read_meanwhile)
+    assert merge_shards(one.dest, Settings(), print).shards == 1
+    assert not left
+    assert not (one.dest / ".mirror" / "shards").exists()
+
+
+async def test_a_ledger_that_a_merge_removes_meanwhile_is_none(
+    one: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.run(request={"shard": FIRST})
+    opened = LedgerReader.open
+
+    def merged_meanwhile(root: Path, place: str) -> LedgerReader:
+        merge_shards(one.dest, Settings(), print)
+        return opened(root, place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LedgerReader, "open", merged_meanwhile)
+        patched.setattr("mirror.sync.merging._template", lambda _: Layout().template)
+        assert LedgerReader.find(one.dest, place_of(FIRST)) is None
+    assert shards_at(one.dest) == []
+
+
+async def test_a_shard_that_begins_while_a_merge_ends_has_a_folder(
+    one: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.run(request={"shard": FIRST})
+    share = lock.share_lock
+
+    def merged_meanwhile(root: Path, state: int) -> int:
+        merge_shards(one.dest, Settings(), print)
+        return share(root, state)
+
+    monkeypatch.setattr("mirror.store.destination.share_lock", merged_meanwhile)
+    report = await one.run(request={"shard": FIRST})
+    assert (report.exit_code, report.frames.mirrored) == (0, 0)
+    assert shards_at(one.dest) == [FIRST]
 
 
 # --- stopping several processes -----------------------------------------------------------------
