@@ -97,21 +97,25 @@ class Strace:
 
     folder: Path
 
+    def hook(self) -> str:
+        """The PYTHONPATH of a process whose temporaries have names that can be foreseen."""
+        hook = self.folder / "hook"
+        hook.mkdir(exist_ok=True)
+        (hook / "sitecustomize.py").write_text(_HOOK)
+        return f"{hook}:{Path.cwd()}"
+
     async def sync(
         self, site: Site, *inject: str, trace: str, paths: Sequence[str] = (), **env: str
     ) -> tuple[Ended, list[Call]]:
         """One run, and its calls. `inject`: as strace's `-e inject=`, counted by thread; `trace`:
         the calls that are logged. With `paths`, only calls on those (a path, or a name below an
         open folder) fail or are logged."""
-        hook = self.folder / "hook"
-        hook.mkdir(exist_ok=True)
-        (hook / "sitecustomize.py").write_text(_HOOK)
         log = self.folder / "strace.log"
         chosen = [word for path in paths for word in ("-P", path, "-P", Path(path).name)]
         faults = [word for one in inject for word in ("-e", f"inject={one}")]
         before = ("strace", "-f", "--seccomp-bpf", "-qqq", "-y", "-s", "8", "-o", log)
         before += (*chosen, "-e", f"trace={trace}", *faults)
-        around = environment(site.simulator, PYTHONPATH=f"{hook}:{Path.cwd()}", **env)
+        around = environment(site.simulator, PYTHONPATH=self.hook(), **env)
         words = ("sync", site.export, "--dest", site.dest, "--json", "--quiet")
         async with running(*words, env=around, before=before) as process:
             ended = await finish(process)

@@ -20,7 +20,7 @@ from mirror.store import Destination, syncing
 from mirror.store import write as writing
 from mirror.sync.report import RunReport
 from tests.e2e.command import environment, finish
-from tests.faults.disk_kit import Strace, running, strace, sync, temporaries, until
+from tests.faults.disk_kit import Strace, running, strace, sync, temporaries, temporary, until
 from tests.faults.kit import Site, promises, recorded_at, site
 
 __all__ = ["strace"]
@@ -119,7 +119,7 @@ async def test_fault_56_57_resident_memory_stays_under_its_cap(
     tmp_path: Path, strace: Strace
 ) -> None:
     """An export of 60 000 frames, 48 bodies of 3 MB asked for, 48 at once, and a disk that takes a
-    tenth of a second for each: together they would be 144 MB."""
+    tenth of a second for each, in two writes: together they would be 144 MB."""
     dataset = Dataset(DatasetSpec(sequences=3, frames_per_sequence=20_000, frame_bytes=3_000_000))
     one = Site(Simulator(dataset, behaviour=Behaviour()), tmp_path / "batch.json", tmp_path / "d")
     dataset.write_export(one.export)
@@ -127,9 +127,12 @@ async def test_fault_56_57_resident_memory_stays_under_its_cap(
     words = ("sync", one.export, "--dest", one.dest, "--json", "--quiet", "--limit", "48")
     weight = tmp_path / "weight"
     before = (sys.executable, "-c", _WEIGH, weight, "strace", "-f", "--seccomp-bpf", "-qqq")
-    before += ("-o", "/dev/null", "-e", "trace=writev", "-e", "inject=writev:delay_enter=100000")
+    before += ("-o", "/dev/null", "-e", "trace=pwrite64", "-e", "inject=pwrite64:delay_enter=50000")
+    for number in range(100):
+        before += ("-P", temporary(one.dest, number))
+    settings = {"MIRROR_CONCURRENCY": "48", "MIRROR_BODY_MEMORY": "16MiB"}
     async with one.simulator:
-        env = environment(one.simulator, MIRROR_CONCURRENCY="48", MIRROR_BODY_MEMORY="16MiB")
+        env = environment(one.simulator, PYTHONPATH=strace.hook(), **settings)
         async with running(*words, env=env, before=before) as process:
             ended = await finish(process)
     assert ended.code == 0, ended.err
