@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
-from mirror.simulator import Dataset, DatasetSpec, Simulator
-from tests.e2e.command import environment, mirror
+from mirror.simulator import Behaviour, Dataset, DatasetSpec, Simulator
+from tests.e2e.command import environment, frames_at, mirror, start
 
 ROOT = Path(__file__).parents[2]
 RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
@@ -69,6 +71,23 @@ async def test_the_worked_example_prints_what_it_shows(tmp_path: Path, export: P
             ended = await mirror(*(put.get(w, w) for w in words), env=environment(platform))
             assert ended.code == 0, ended.err
             assert alike(ended.out.replace(dest, DEST)) == alike(shown)
+
+
+async def test_a_run_whose_terminal_goes_ends_at_once_and_resumes(
+    tmp_path: Path, export: Path
+) -> None:
+    words = ("sync", export, "--dest", tmp_path / "frames", "--concurrency", "4", "--json")
+    async with Simulator(Dataset(SPEC), behaviour=Behaviour(store_latency=0.05)) as platform:
+        run = await start(*words, env=environment(platform))
+        while not frames_at(tmp_path / "frames"):
+            await asyncio.sleep(0.01)
+        run.send_signal(signal.SIGHUP)
+        out, _ = await run.communicate()
+        assert (run.returncode, out) == (-signal.SIGHUP, b"")
+        again = await mirror(*words, env=environment(platform))
+    frames = json.loads(again.out)["frames"]
+    assert (again.code, frames["mirrored"] + frames["already_mirrored"]) == (0, 120)
+    assert frames["already_mirrored"] > 0
 
 
 async def test_the_fields_of_a_merge_are_documented(tmp_path: Path, export: Path) -> None:
