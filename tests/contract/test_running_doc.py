@@ -79,7 +79,7 @@ async def test_a_run_whose_terminal_goes_ends_at_once_and_resumes(
     words = ("sync", export, "--dest", tmp_path / "frames", "--concurrency", "4", "--json")
     async with Simulator(Dataset(SPEC), behaviour=Behaviour(store_latency=0.05)) as platform:
         run = await start(*words, env=environment(platform))
-        while not frames_at(tmp_path / "frames"):
+        while not frames_at(tmp_path / "frames"):  # noqa: ASYNC110 - another process puts them there
             await asyncio.sleep(0.01)
         run.send_signal(signal.SIGHUP)
         out, _ = await run.communicate()
