@@ -26,7 +26,7 @@ class ByteBudget:
         """Wait for `size` bytes; what was reserved (at most the capacity), for `release`."""
         size = min(size, self._capacity)
         if not self._waiters and size <= self._free:
-            self._free -= size
+            self._spend(size)
             return size
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((size, waiter))
@@ -54,8 +54,12 @@ class ByteBudget:
             if size > self._free:
                 return
             self._waiters.popleft()
-            self._free -= size
+            self._spend(size)
             waiter.set_result(None)
+
+    def _spend(self, size: int) -> None:
+        self.blocks.keep(self._free)  # one of them may be for these very bytes
+        self._free -= size
 
 
 class RateLimit:
@@ -105,6 +109,11 @@ class Blocks:
             self._drop(block)
         else:
             self._free.append(block)
+
+    def keep(self, most: int) -> None:
+        """Let go of free blocks beyond `most` bytes: other bodies need the memory."""
+        while self._free and sum(map(len, self._free)) > most:
+            self._drop(self._free.pop(0))
 
     def _drop(self, block: mmap) -> None:
         self._held -= len(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 from mmap import PAGESIZE, mmap
 
@@ -151,3 +152,38 @@ class Taking(RuleBasedStateMachine):
 
 
 TestTaking = Taking.TestCase
+
+
+async def test_free_blocks_make_room_for_other_bodies() -> None:
+    """Small bodies have no blocks: what is kept for large ones is not kept beside them."""
+    memory = ByteBudget(8 * MIB)
+    for block in [memory.blocks.take(MIB) for _ in range(8)]:
+        memory.blocks.give(block)
+    reserved = 0
+    for _ in range(32):
+        reserved += await memory.reserve(256 * KIB)
+        assert memory.blocks._held + reserved <= 8 * MIB + 256 * KIB
+    memory.release(reserved)
+
+
+async def test_free_blocks_make_room_for_bodies_that_waited() -> None:
+    memory = ByteBudget(2 * MIB)
+    blocks = [memory.blocks.take(MIB) for _ in range(2)]
+    reserved = await memory.reserve(2 * MIB)
+    waiting = [asyncio.create_task(memory.reserve(512 * KIB)) for _ in range(4)]
+    await asyncio.sleep(0)
+    for block in blocks:
+        memory.blocks.give(block)
+    memory.release(reserved)
+    await asyncio.gather(*waiting)
+    assert memory.blocks._held <= MIB
+
+
+async def test_a_body_that_reserves_the_last_bytes_still_finds_its_block() -> None:
+    memory = ByteBudget(2 * MIB)
+    blocks = [memory.blocks.take(MIB) for _ in range(2)]
+    for block in blocks:
+        memory.blocks.give(block)
+    for _ in range(2):
+        await memory.reserve(MIB)
+        assert memory.blocks.take(MIB) in blocks
