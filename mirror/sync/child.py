@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mirror.errors import ExitCode, MirrorError
-from mirror.events import Event, Events
+from mirror.events import Event, Events, GroupCommitted
 from mirror.observe.logs import configure_logging
 from mirror.settings import Settings
 from mirror.shards import Shard
@@ -41,6 +41,8 @@ class _Voice:
         packed = pack(event)
         if packed is not None:
             self._events.append(packed)
+        if isinstance(event, GroupCommitted):  # what is recorded counts, whatever comes next
+            self.tell()
 
     async def tell_now_and_then(self) -> None:
         """For as long as the process works."""

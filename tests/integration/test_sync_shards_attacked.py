@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from mirror.events import ProcessDied, RequestFinished, Stopping
+from mirror.events import (
+    GroupCommitted,
+    ProcessDied,
+    RequestFinished,
+    RequestStarted,
+    Stopping,
+)
 from mirror.settings import Settings
 from mirror.shards import Shard
 from mirror.simulator import DatasetSpec, Fault
@@ -24,8 +30,9 @@ from mirror.store import (
     place_of,
     shards_at,
 )
-from mirror.sync import processes
+from mirror.sync import child, processes
 from mirror.sync.merging import merge_shards
+from mirror.sync.relay import Told, hear, unpack
 from mirror.sync.stop import Stop
 from tests.faults.kit import Site, promises, recorded_at, site
 
@@ -207,6 +214,25 @@ async def test_a_shard_that_begins_while_a_merge_ends_has_a_folder(
     report = await one.run(request={"shard": FIRST})
     assert (report.exit_code, report.frames.mirrored) == (0, 0)
     assert shards_at(one.dest) == [FIRST]
+
+
+async def test_what_is_recorded_is_told_at_once() -> None:
+    """A process that is killed a moment later has told it: it counts as this run's."""
+    committed = GroupCommitted(3, 1, 500, 0.25)
+    heard, said = os.pipe()
+    os.set_blocking(heard, False)
+    try:
+        voice = child._Voice(said)
+        voice(RequestStarted("resolve"))
+        voice(committed)
+        reader = asyncio.StreamReader()
+        reader.feed_data(os.read(heard, 4096))
+    finally:
+        os.close(heard)
+        os.close(said)
+    told = await hear(reader)
+    assert isinstance(told, Told)
+    assert [unpack(event) for event in told.events] == [RequestStarted("resolve"), committed]
 
 
 # --- stopping several processes -----------------------------------------------------------------
