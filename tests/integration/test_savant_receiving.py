@@ -126,6 +126,13 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+
+
 def talk(script: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> Reply:
     async def reply(_: Request, writer: asyncio.StreamWriter) -> None:
         await script(writer)
@@ -399,11 +406,7 @@ async def test_a_cancelled_body_takes_its_connection_with_it_and_writes_nothing_
     async with opened(in_turn(talk(script), send(WHOLE))) as store:
         task = asyncio.create_task(store.fetch(memory))
         await half.wait()
-        while not memory[HALF - 1]:
-            memory[HALF - 1] = 0
-            await asyncio.sleep(0.001)
-            if memory[: HALF - 1] == BODY[: HALF - 1]:
-                break
+        await until(lambda: memory[:HALF] == BODY[:HALF])
         task.cancel()
         sent.set()  # the other half is on its way when the task ends
         with pytest.raises(asyncio.CancelledError):
