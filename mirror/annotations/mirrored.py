@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from mirror.closing import Closing
 from mirror.frames import FrameRef
-from mirror.store import Layout, LedgerReader
+from mirror.store import Layout, LedgerReader, open_whole
 
 
 class MirroredImage(NamedTuple):
@@ -54,7 +54,7 @@ class MirroredImages(Closing):
     @classmethod
     def open(cls, root: Path) -> Self:
         """Of the destination at `root`. Raises `DestinationError` where there is none."""
-        ledger = LedgerReader.open(root)
+        ledger = open_whole(root)
         try:
             return cls(root, ledger)
         except BaseException:

@@ -70,12 +70,11 @@ def _row(found: EqualFrames) -> tuple[str, ...]:
     return str(found.frames[0]), *amounts, f"{found.sequences:,}"
 
 
-def echo_with_duplicates(told: dict[str, Any], dest: Path | None) -> None:
-    """`told` as one JSON object, with all groups at its end, each written as it is found; `dest`:
-    None where there is no ledger yet."""
+def echo_duplicates(dest: Path | None) -> None:
+    """All groups as one more field of a JSON object, each written as it is found; `dest`: None
+    where there is no ledger yet."""
     total = Duplicates(0)
-    text = msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
-    typer.echo(text.removesuffix("\n}") + ',\n  "duplicates": {\n    "each": [', nl=False)
+    typer.echo(',\n  "duplicates": {\n    "each": [', nl=False)
     for found in equal_frames(dest) if dest else ():
         between = "," if total.groups else ""
         total.add(found)
@@ -88,7 +87,7 @@ def echo_with_duplicates(told: dict[str, Any], dest: Path | None) -> None:
         "across_sequences": total.across,
     }
     lines = [f'    "{name}": {count}' for name, count in counts.items()]
-    typer.echo(",\n".join(lines) + "\n  }\n}")
+    typer.echo(",\n".join(lines) + "\n  }", nl=False)
 
 
 def _group(found: EqualFrames) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +10,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from mirror.cli.duplicates import echo_with_duplicates, find_duplicates, headline
+from mirror.cli.duplicates import echo_duplicates, find_duplicates, headline
 from mirror.cli.duplicates import sections as duplicate_sections
 from mirror.cli.shell import Shell, folder
-from mirror.cli.tables import Section, print_sections
+from mirror.cli.tables import Section, print_line, print_sections
+from mirror.cli.unmerged import as_object as shard_as_object
+from mirror.cli.unmerged import section as shard_section
 from mirror.errors import ExitCode, UsageError
 from mirror.observe.phrases import size
 from mirror.observe.text import printable
@@ -24,15 +26,18 @@ from mirror.store import (
     LedgerReader,
     LedgerSummary,
     LockState,
-    ShardState,
+    Unmerged,
     audit_of,
+    failures_at,
     last_run,
     lock_state,
-    shards_of,
+    look_at_shards,
+    shards_at,
     unfinished,
 )
 
 _MOST_SEQUENCES = 20
+_TRIES = 3
 
 
 def status(
@@ -66,35 +71,53 @@ def status(
     """
     if failures and duplicates and not as_json:
         raise UsageError("--failures and --duplicates are two lists: ask for one, or for --json.")
-    shards = shards_of(dest)
-    summary = LedgerSummary.nothing()
-    failed: list[dict[str, Any]] | None = [] if failures else None
-    # shards may have begun, and nothing be merged yet
-    if reader := LedgerReader.find(dest) if shards else LedgerReader.open(dest):
-        with reader:
-            summary = reader.summary()
-            if failures and not as_json:
-                _print_failures(reader.failures())
-                raise typer.Exit(int(ExitCode.PARTIAL if summary.frames.failed else 0))
-            failed = [_failure(each) for each in reader.failures()] if failures else None
+    if failures and not as_json:
+        raise typer.Exit(int(ExitCode.PARTIAL if _print_failures(_failed(dest)) else 0))
+    whole, found = _look(dest)
+    summary = found.summary or whole or LedgerSummary.nothing()
     lock, last = lock_state(dest), last_run(dest)
+    ledger = dest if whole else None
     if as_json:
-        found = _as_json(dest, summary, lock, last, failed) | {
-            "shards": [_shard_as_json(each) for each in shards]
-        }
+        _echo_object(
+            _as_object(dest, summary, lock, last)
+            | {"shards": [shard_as_object(each) for each in found.shards]}
+        )
+        if failures:
+            _echo_failures(_failed(dest))
         if duplicates:
-            echo_with_duplicates(found, dest if reader else None)
-        else:
-            typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+            echo_duplicates(ledger)
+        typer.echo("\n}")
     else:
-        equal = find_duplicates(dest) if duplicates and reader else None
+        equal = find_duplicates(ledger) if duplicates and ledger else None
         for line in (*_headlines(dest, summary, lock, last), *([headline(equal)] if equal else [])):
-            typer.echo(line)
+            print_line(line)
         typer.echo()
         tables = duplicate_sections(equal) if equal else _sections(summary)
-        print_sections((*_shard_section(shards), *tables))
-    if summary.frames.failed or any(each.failed for each in shards):
+        print_sections((*shard_section(dest, found, lock), *tables))
+    if summary.frames.failed or any(each.failed for each in found.shards):
         raise typer.Exit(int(ExitCode.PARTIAL))
+
+
+def _look(dest: Path) -> tuple[LedgerSummary | None, Unmerged]:
+    """What the ledger of the whole says, None where shards have begun and nothing is merged yet,
+    and what those of shards do."""
+    for _ in range(_TRIES):
+        shards, whole = shards_at(dest), None
+        if reader := LedgerReader.find(dest) if shards else LedgerReader.open(dest):
+            with reader:
+                whole = reader.summary()
+        found = look_at_shards(dest, whole)
+        if shards_at(dest) == shards:  # or else they were being merged
+            break
+    return whole, found
+
+
+def _failed(dest: Path) -> Iterator[Failure]:
+    if shards_at(dest):
+        yield from failures_at(dest)
+    else:
+        with LedgerReader.open(dest) as reader:
+            yield from reader.failures()
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
@@ -106,21 +129,36 @@ def _failure(failure: Failure) -> dict[str, Any]:
     }
 
 
-def _print_failures(failures: Iterator[Failure]) -> None:
-    """A line each, with tabs between: workspace, root, frame, reason, attempts, detail."""
+def _print_failures(failures: Iterable[Failure]) -> bool:
+    """A line each, with tabs between: workspace, root, frame, reason, attempts, detail. Whether
+    there was one."""
+    failed = False
     for failure in failures:
+        failed = True
         words = (*failure.frame.ref, failure.reason, str(failure.attempts), failure.detail)
         typer.echo("\t".join(printable(word) for word in words))
+    return failed
 
 
-def _as_json(
-    dest: Path,
-    summary: LedgerSummary,
-    lock: LockState,
-    last: LastRun | None,
-    failed: list[dict[str, Any]] | None,
+def _echo_object(found: dict[str, Any]) -> None:
+    """A JSON object but for its end: lists that may be long follow, written as they are found."""
+    text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+    typer.echo(text.removesuffix("\n}"), nl=False)
+
+
+def _echo_failures(failures: Iterable[Failure]) -> None:
+    typer.echo(',\n  "failed_frames": [', nl=False)
+    between = ""
+    for failure in failures:
+        typer.echo(f"{between}\n    {msgspec.json.encode(_failure(failure)).decode()}", nl=False)
+        between = ","
+    typer.echo("\n  ]" if between else "]", nl=False)
+
+
+def _as_object(
+    dest: Path, summary: LedgerSummary, lock: LockState, last: LastRun | None
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    return {
         "destination": str(dest),
         "frames": asdict(summary.frames),
         "bytes": summary.size,
@@ -139,9 +177,6 @@ def _as_json(
         "run": lock.holder and asdict(lock.holder),
         "died": lock.died and asdict(lock.died),
     }
-    if failed is not None:
-        found["failed_frames"] = failed
-    return found
 
 
 def _headlines(
@@ -173,36 +208,6 @@ def _named(holder: Holder) -> str:
         f"process {holder.pid or '?'} on {printable(holder.host) or 'an unknown host'},"
         f" since {printable(holder.since)}"
     )
-
-
-def _shard_as_json(state: ShardState) -> dict[str, Any]:
-    return {
-        "index": state.shard.index,
-        "count": state.shard.count,
-        "mirrored": state.mirrored,
-        "failed": state.failed,
-        "running": state.lock.holder is not None,
-        "run": state.lock.holder and asdict(state.lock.holder),
-        "died": state.lock.died and asdict(state.lock.died),
-    }
-
-
-def _shard_section(shards: Sequence[ShardState]) -> Iterator[Section]:
-    if shards:
-        yield Section(
-            ("shard", "mirrored", "failed", "run"),
-            [
-                (str(each.shard), f"{each.mirrored:,}", f"{each.failed:,}", _doing(each.lock))
-                for each in shards
-            ],
-            "not merged yet: once their runs have ended, `mirror merge` or the next sync does that",
-        )
-
-
-def _doing(lock: LockState) -> str:
-    if lock.holder is not None:
-        return _named(lock.holder)
-    return "did not end by itself" if lock.died is not None else "ended"
 
 
 def _sections(summary: LedgerSummary) -> Iterator[Section]:

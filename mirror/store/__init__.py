@@ -5,6 +5,7 @@ from mirror.store.checksums import has_checksums, write_checksums
 from mirror.store.commit import Committer
 from mirror.store.destination import Destination
 from mirror.store.duplicates import Duplicates, EqualFrames, equal_frames
+from mirror.store.failures import failures_at
 from mirror.store.layout import STATE, Layout, place_of
 from mirror.store.ledger import Ledger
 from mirror.store.lock import Holder, LockState, lock_state
@@ -13,13 +14,13 @@ from mirror.store.png import PngChecker, PngInfo, check_png
 from mirror.store.purge import Purge
 from mirror.store.reader import LedgerReader, recorded_at
 from mirror.store.shards import (
-    ShardState,
     claim_exports,
     copy_whole,
     known_exports,
+    merging,
+    open_whole,
     refuse_unmerged,
     shards_at,
-    shards_of,
 )
 from mirror.store.steps import Reached, Step
 from mirror.store.stream import StreamTarget, open_stream
@@ -32,6 +33,7 @@ from mirror.store.summary import (
     last_run,
 )
 from mirror.store.targets import find_target
+from mirror.store.unmerged import ShardState, Unmerged, look_at_shards
 from mirror.store.values import (
     Adopted,
     AnyBody,
@@ -110,6 +112,7 @@ __all__ = [
     "Step",
     "StreamTarget",
     "StreamedBody",
+    "Unmerged",
     "Written",
     "audit_of",
     "by_content",
@@ -118,20 +121,23 @@ __all__ = [
     "claim_exports",
     "copy_whole",
     "equal_frames",
+    "failures_at",
     "find_target",
     "has_checksums",
     "known_exports",
     "last_run",
     "lock_state",
+    "look_at_shards",
     "looking_through",
+    "merging",
     "moved_aside",
     "open_stream",
+    "open_whole",
     "place_of",
     "put_aside",
     "recorded_at",
     "refuse_unmerged",
     "shards_at",
-    "shards_of",
     "unfinished",
     "verify",
     "write_checksums",

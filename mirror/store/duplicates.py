@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mirror.frames import FrameRef
 from mirror.store.reader import LedgerReader
+from mirror.store.shards import open_whole
 
 _A_PART = 50_000
 """Frames that are sorted at once."""
@@ -63,7 +64,7 @@ def equal_frames(root: Path) -> Iterator[EqualFrames]:
     Shards that are not merged don't count. Raises `DestinationError` where there is no ledger, and
     `LedgerError`, also while iterating.
     """
-    with LedgerReader.open(root) as reader:
+    with open_whole(root) as reader:
         highest = reader.ask(_highest_row)
     parts = min(_MOST_PARTS, 1 + highest // _A_PART)
     for part in range(parts):

@@ -34,6 +34,13 @@ ORDER BY s.id
 """
 # A frame that has a time and is not mirrored was, until its file was found gone: what was recorded
 # before that says nothing any more. Times are of whole seconds, so attempts tell equal ones apart.
+NEWER = """CASE
+WHEN f.state = 1 THEN mf.mirrored_at IS NULL OR mf.mirrored_at < f.mirrored_at
+  OR mf.mirrored_at = f.mirrored_at AND (mf.state = 0 OR mf.state = 2 AND mf.attempts < f.attempts)
+WHEN mf.state = 1 THEN mf.mirrored_at <= f.mirrored_at
+WHEN f.state = 2 THEN mf.state = 0 OR mf.attempts < f.attempts END
+"""
+"""SQL: whether what a shard's ledger says of a frame, `f`, goes before what is recorded, `mf`."""
 # CROSS JOIN fixes the order of the loops: the shard's rows lead
 _PAIRED = """
 FROM shard.frames f CROSS JOIN shard.sequences s ON s.id = f.sequence
@@ -52,12 +59,7 @@ _SETTLED = f"""
 SELECT f.id, f.state, f.attempts, f.reason, f.detail, f.size, f.sha256, f.width, f.height,
 f.mirrored_at, mf.id {_PAIRED}
 CROSS JOIN main.frames mf ON mf.sequence = ms.id AND mf.frame_id = f.frame_id
-WHERE f.id > ?1 AND CASE WHEN CASE
-WHEN f.state = 1 THEN mf.mirrored_at IS NULL OR mf.mirrored_at < f.mirrored_at
-  OR mf.mirrored_at = f.mirrored_at AND (mf.state = 0 OR mf.state = 2 AND mf.attempts < f.attempts)
-WHEN mf.state = 1 THEN mf.mirrored_at <= f.mirrored_at
-WHEN f.state = 2 THEN mf.state = 0 OR mf.attempts < f.attempts END
-THEN shard_of(s.workspace_id, s.root_id, f.frame_id) = ?2 END
+WHERE f.id > ?1 AND CASE WHEN {NEWER} THEN shard_of(s.workspace_id, s.root_id, f.frame_id) = ?2 END
 ORDER BY f.id LIMIT 4096
 """
 # what was mirrored once stays known: a process that was handed its share does not have it

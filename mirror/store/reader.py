@@ -17,9 +17,7 @@ from urllib.parse import quote
 from mirror.closing import Closing
 from mirror.errors import DestinationError
 from mirror.frames import FrameRef
-from mirror.shards import Shard
 from mirror.store.damage import DamagedLedgerError, damaged, translated, translated_opening
-from mirror.store.folding import ask_for_shards
 from mirror.store.layout import STATE
 from mirror.store.lock import no_run_begins
 from mirror.store.schema import NAME, check_tables
@@ -54,10 +52,6 @@ _NAMED = """
 SELECT s.workspace_id, s.root_id, f.frame_id FROM sequences s
 CROSS JOIN frames f ON f.sequence = s.id AND f.frame_id = ?1
 WHERE s.root_id = COALESCE(?2, s.root_id) AND s.workspace_id = COALESCE(?3, s.workspace_id)
-"""
-_OF_SHARD = """
-SELECT f.state, COUNT(*) FROM frames f CROSS JOIN sequences s ON s.id = f.sequence
-WHERE f.state <> 0 AND shard_of(s.workspace_id, s.root_id, f.frame_id) = ? GROUP BY f.state
 """
 _STATES = """
 SELECT f.frame_id, f.state, f.reason FROM frames f JOIN sequences s ON s.id = f.sequence
@@ -99,12 +93,8 @@ class LedgerReader(Closing):
             raise DestinationError(
                 f"{str(root)!r} holds no ledger: nothing was mirrored there, or the path is wrong."
             )
-        # without a WAL nobody writes, and nothing needs to be made to read
-        mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
         with translated_opening(path):
-            db = sqlite3.connect(
-                f"file:{quote(str(path))}?{mode}", uri=True, timeout=10, isolation_level=None
-            )
+            db = sqlite3.connect(readable(path), uri=True, timeout=10, isolation_level=None)
             try:
                 db.execute("PRAGMA query_only = ON")
                 db.execute("PRAGMA temp_store = MEMORY")
@@ -167,13 +157,6 @@ class LedgerReader(Closing):
     def page(self, after: int) -> list[RecordedFrame]:
         """The next frames recorded as mirrored behind the row `after`; none at the end."""
         return recorded_page(self._db, self._path, after)
-
-    def count_shard(self, shard: Shard) -> tuple[int, int]:
-        """Frames of a shard that are mirrored, and that have failed."""
-        with translated(self._path):
-            ask_for_shards(self._db, shard.count)
-            found: dict[int, int] = dict(self._db.execute(_OF_SHARD, (shard.index,)).fetchall())
-        return found.get(FrameState.MIRRORED, 0), found.get(FrameState.FAILED, 0)
 
     def template(self) -> str:
         """How the frames are laid out: the `path_template` they were mirrored with."""
@@ -254,6 +237,13 @@ def recorded_at(root: Path) -> Iterator[RecordedFrame]:
             return reader.page(after)
 
     return recorded_frames(load)
+
+
+def readable(path: Path) -> str:
+    """How SQLite opens a ledger so that nothing is written."""
+    # without a WAL nobody writes, and nothing needs to be made to read
+    mode = "mode=ro" if path.with_name(f"{NAME}-wal").exists() else "immutable=1"
+    return f"file:{quote(str(path))}?{mode}"
 
 
 def is_file(path: Path) -> bool:

@@ -14,8 +14,8 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from mirror.errors import ConfigurationError, DestinationBusyError, DestinationError, LedgerError
 from mirror.shards import Shard
@@ -24,9 +24,9 @@ from mirror.store.destination import TEMPORARIES, Destination
 from mirror.store.directories import open_folder, split
 from mirror.store.folding import fold, hand_out
 from mirror.store.layout import SHARDS, STATE, place_of
-from mirror.store.lock import LockState, lock_state, share_ended
+from mirror.store.lock import lock_state, share_ended
 from mirror.store.opening import refuse_odd
-from mirror.store.reader import LedgerReader
+from mirror.store.reader import LedgerReader, is_file
 from mirror.store.schema import NAME, make_file, open_database
 from mirror.store.steps import Step
 from mirror.store.trouble import destination_error
@@ -50,33 +50,6 @@ def shards_at(root: Path) -> list[Shard]:
     return sorted(found, key=lambda shard: (shard.count, shard.index))
 
 
-@dataclass(frozen=True, slots=True)
-class ShardState:
-    """A shard with a ledger of its own: frames of it that are recorded there, and who runs it."""
-
-    shard: Shard
-    mirrored: int
-    failed: int
-    lock: LockState
-
-
-def shards_of(root: Path) -> list[ShardState]:
-    """How far each shard at `root` is. Reads only; they may be running. Raises `LedgerError`.
-
-    Takes a look at every row of their ledgers, which may hold frames of other shards as well.
-    """
-    return [_state(root, shard) for shard in shards_at(root)]
-
-
-def _state(root: Path, shard: Shard) -> ShardState:
-    mirrored = failed = 0
-    reader = LedgerReader.find(root, place_of(shard))
-    if reader is not None:
-        with reader:
-            mirrored, failed = reader.count_shard(shard)
-    return ShardState(shard, mirrored, failed, lock_state(root, place_of(shard)))
-
-
 def refuse_unmerged(root: Path) -> None:
     """Raise `DestinationError` where shards have ledgers of their own at `root`, and
     `DestinationBusyError` where those are of a run that will fold them in by itself."""
@@ -88,10 +61,26 @@ def refuse_unmerged(root: Path) -> None:
             f" {holder.host}): wait until it has ended."
         )
     if found:
+        many = len(found) > 1
+        ledgers = f"ledgers of {len(found):,} shards" if many else "ledger of a shard"
+        ended = "their runs have ended" if many else "its run has ended"
         raise DestinationError(
-            f"The ledgers of {len(found)} shards at {str(root)!r} are not merged: run"
-            " `mirror merge` once their runs have ended, and then this again."
+            f"The {ledgers} at {str(root)!r} {'are' if many else 'is'} not merged: run"
+            f" `{merging(root)}` once {ended}, and then this again."
         )
+
+
+def merging(root: Path) -> str:
+    """The command that merges, as it can be typed."""
+    return f"mirror merge {quote(str(root))}"
+
+
+def open_whole(root: Path) -> LedgerReader:
+    """The ledger of the whole. Raises `DestinationError` where there is none, which says so where
+    shards have ledgers that are not merged, and `LedgerError`."""
+    if not is_file(root / STATE / NAME):
+        refuse_unmerged(root)
+    return LedgerReader.open(root)
 
 
 def fold_all(destination: Destination, db: sqlite3.Connection) -> Folded:
@@ -195,7 +184,7 @@ def claim_exports(destination: Destination, shard: Shard, asked: Sequence[str]) 
         if other.count == shard.count and not _claimed(root / place_of(other)) <= known:
             raise ConfigurationError(
                 f"The ledger of shard {other} at {str(root)!r} is of another export: run"
-                " `mirror merge` first, or choose another destination."
+                f" `{merging(root)}` first, or choose another destination."
             )
     destination.write_state(EXPORTS, [f"{export}\n".encode() for export in asked])
 

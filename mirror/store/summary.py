@@ -83,9 +83,6 @@ def summarize(db: sqlite3.Connection) -> LedgerSummary:
         found.append((first, SequenceSummary(workspace_id, root_id, frames)))
         size += held
     sequences = [summary for _, summary in sorted(found, key=lambda pair: pair[0])]
-    exports = db.execute(
-        "SELECT path, sha256, size, sequences, frames, ingested_at FROM exports ORDER BY id"
-    )
     return LedgerSummary(
         FrameCounts(
             sum(each.frames.total for each in sequences),
@@ -96,8 +93,16 @@ def summarize(db: sqlite3.Connection) -> LedgerSummary:
         size,
         sequences,
         dict(db.execute(_FAILURES).fetchall()),
-        [IngestedExport(*row) for row in exports],
+        exports_of(db),
     )
+
+
+def exports_of(db: sqlite3.Connection) -> list[IngestedExport]:
+    """Every ingested export, in the order they came."""
+    rows = db.execute(
+        "SELECT path, sha256, size, sequences, frames, ingested_at FROM exports ORDER BY id"
+    )
+    return [IngestedExport(*row) for row in rows]
 
 
 def last_run(root: Path) -> LastRun | None:
