@@ -26,6 +26,7 @@ from mirror.errors import (
 )
 from mirror.events import Event, RequestFinished, RequestStarted
 from mirror.savant import PresignedUrl, Remote, connect
+from mirror.savant.receiving import PAUSE
 from mirror.settings import Settings
 
 BODY = os.urandom(700_001)
@@ -308,21 +309,22 @@ async def test_a_connection_that_is_going_is_not_waited_for(opened: Open) -> Non
 
 
 async def test_fault_23_silence_ends_the_wait_and_bytes_that_trickle_do_not(opened: Open) -> None:
-    pieces, pause, silence = 12, 0.1, 0.5
+    sent, silence = [], 0.6
 
     async def script(writer: asyncio.StreamWriter) -> None:
         writer.write(HEAD)
-        for at in range(pieces):
+        for at in range(15):
+            await asyncio.sleep(0.1)
             writer.write(BODY[at : at + 1])
             await writer.drain()
-            await asyncio.sleep(pause)
+            sent.append(time.monotonic())
         await asyncio.sleep(60)
 
     async with opened(talk(script), read_timeout=silence) as store:
-        before = time.monotonic()
         await store.fails(TimedOutError)
-        took = time.monotonic() - before
-    assert pieces * pause <= took < pieces * pause + 3 * silence
+        took = time.monotonic() - sent[-1]
+    assert len(sent) == 15
+    assert silence - 2 * PAUSE <= took < 5
     assert store.told() == ["error"]
 
 
