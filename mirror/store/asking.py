@@ -86,10 +86,10 @@ def ask_rows(db: sqlite3.Connection, rows: Iterable[int]) -> None:
     db.executemany("INSERT OR IGNORE INTO run.asked VALUES (?)", ((row,) for row in rows))
 
 
-def ask_all(db: sqlite3.Connection) -> None:
-    """See `Ledger.ask_all`."""
+def ask_unsettled(db: sqlite3.Connection) -> None:
+    """See `Ledger.ask_unsettled`."""
     _ask_anew(db, None)
-    db.execute("INSERT INTO run.asked SELECT id FROM frames")
+    db.execute("INSERT INTO run.asked SELECT id FROM frames WHERE state = 0")
 
 
 def leave_out(db: sqlite3.Connection, target: PurgeTarget) -> None:

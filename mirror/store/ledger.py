@@ -188,10 +188,10 @@ class Ledger(Closing):
         with translated(self._path), transaction(self._db):
             asking.ask_rows(self._db, rows)
 
-    def ask_all(self) -> None:
-        """Ask for every frame of the ledger."""
+    def ask_unsettled(self) -> None:
+        """Ask for every frame of the ledger that is neither mirrored nor failed."""
         with translated(self._path), transaction(self._db):
-            asking.ask_all(self._db)
+            asking.ask_unsettled(self._db)
 
     def keep_unpurged(self) -> bool:
         """Of what was asked for, leave out what a purge that was cut short was to erase; whether

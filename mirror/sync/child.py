@@ -114,7 +114,8 @@ async def _fetch(task: Task, events: Events, stop: Stop) -> Ended:
 
 async def _run(task: Task, settings: Settings, events: Events, stop: Stop) -> RunReport:
     async def plan(disk: Disk) -> list[ExportEntry]:
-        await disk.commit(disk.ledger.ask_all)
+        # what a process before it, which died, told as mirrored or failed, is told
+        await disk.commit(disk.ledger.ask_unsettled)
         return []
 
     layout = Layout(settings.path_template, settings.file_mode, settings.dir_mode)

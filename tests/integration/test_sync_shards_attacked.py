@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mirror.events import (
+    FrameFailed,
     GroupCommitted,
     ProcessDied,
     RequestFinished,
@@ -49,6 +50,12 @@ async def one(tmp_path: Path) -> AsyncIterator[Site]:
 
 def ledger_of(one: Site, shard: Shard | None = None) -> Path:
     return one.dest / (place_of(shard) if shard else ".mirror") / "ledger.sqlite3"
+
+
+def pid_of_first(one: Site) -> int:
+    """0 where nobody works for it, or takes its lock this very instant."""
+    holder = lock_state(one.dest, place_of(FIRST)).holder
+    return holder.pid if holder else 0
 
 
 # --- what lies where a shard's ledger should ----------------------------------------------------
@@ -235,6 +242,29 @@ async def test_what_is_recorded_is_told_at_once() -> None:
     assert [unpack(event) for event in told.events] == [RequestStarted("resolve"), committed]
 
 
+async def test_what_failed_before_a_process_was_killed_is_counted_once(tmp_path: Path) -> None:
+    """The one after it does not try again what this run has given up."""
+    gone = Fault("status", "download", frames=0.5, code=404)
+    async with site(tmp_path, gone, spec=SPEC, store_latency=0.05) as one:
+        told: list[FrameFailed] = []
+        killed: list[int] = []
+
+        def kill_one(event: object) -> None:
+            if isinstance(event, FrameFailed):
+                told.append(event)
+                pid = pid_of_first(one)
+                if FIRST.holds(event.ref) and pid and not killed:
+                    killed.append(pid)
+                    os.kill(pid, signal.SIGKILL)
+
+        one.listeners.append(kill_one)
+        report = await one.run(processes=2, commit_frames=2)
+        assert [event.again for event in one.told(ProcessDied)] == [True]
+        assert (report.exit_code, report.frames.pending) == (1, 0)
+        assert len({event.ref for event in told}) == len(told)
+        assert report.frames.failed - 2 <= len(told) <= report.frames.failed
+
+
 # --- stopping several processes -----------------------------------------------------------------
 
 
@@ -270,9 +300,9 @@ async def test_a_process_that_does_not_end_when_asked_is_killed(
         stop = Stop()
 
         def freeze(event: object) -> None:
-            holder = lock_state(one.dest, place_of(FIRST)).holder
-            if isinstance(event, RequestFinished) and holder and not stop.requested:
-                os.kill(holder.pid, signal.SIGSTOP)
+            pid = pid_of_first(one)
+            if isinstance(event, RequestFinished) and pid and not stop.requested:
+                os.kill(pid, signal.SIGSTOP)
                 stop.request("a test")
 
         one.listeners.append(freeze)
