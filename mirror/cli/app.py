@@ -14,7 +14,6 @@ from importlib import import_module
 
 from mirror.cli.signals import catch_signals, ignore_signals
 
-
 _CYCLES_AFTER = 50_000
 
 

@@ -13,7 +13,7 @@ from mirror.cli.output import tell_checksums
 from mirror.cli.shell import Shell, folder
 from mirror.observe.phrases import number
 from mirror.observe.text import printable
-from mirror.store import Folded
+from mirror.store import Folded, FrameCounts, LedgerReader
 from mirror.sync.merging import merge_shards
 
 
@@ -34,7 +34,8 @@ def merge(
     """Fold the ledgers of finished shards into the main one.
 
     Run it once all runs with --shard have ended; a shard that was interrupted is folded as far as
-    it came, and any later sync goes on from there. Nothing is fetched.
+    it came, and any later sync goes on from there. Nothing is fetched: what no shard has
+    brought is told as pending.
 
     [bold]Examples[/]
 
@@ -42,8 +43,10 @@ def merge(
     """
     settings = shell.settings(write_checksums=write_checksums or None)
     folded = merge_shards(dest, settings, shell.say)
+    with LedgerReader.open(dest) as reader:
+        frames = reader.summary().frames
     if as_json:
-        found = {"destination": str(dest), **asdict(folded)}
+        found = {"destination": str(dest), **asdict(folded), "frames": asdict(frames)}
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
         return
     named = printable(str(dest))
@@ -51,8 +54,22 @@ def merge(
         typer.echo(f"{named}: no shard's ledger is left to merge.")
     else:
         _tell(named, folded)
+    typer.echo(_all(named, frames))
     if write_checksums:
         tell_checksums(dest)
+
+
+def _all(named: str, frames: FrameCounts) -> str:
+    """How much of all that the exports of this destination name is there, and what is next."""
+    text = (
+        f"{frames.mirrored:,} of {number(frames.total, 'frame')} are mirrored,"
+        f" {frames.failed:,} failed, {frames.pending:,} pending."
+    )
+    if frames.pending:
+        text += f" `mirror sync EXPORT --dest {named}` fetches those."
+    elif frames.failed:
+        text += f" `mirror status {named} --failures` lists those."
+    return text
 
 
 def _tell(named: str, folded: Folded) -> None:

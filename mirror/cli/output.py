@@ -22,21 +22,31 @@ def print_report(report: RunReport) -> None:
     console = Console(highlight=False, soft_wrap=True)
     frames = report.frames
     if report.dry_run:
+        whose = f"Shard {report.shard}, " if report.shard else ""
         console.print(
-            f"{frames.total:,} frames: {frames.pending:,} to fetch,"
+            f"{whose}{number(frames.total, 'frame')}: {frames.pending:,} to fetch,"
             f" {frames.already_mirrored:,} already mirrored. Nothing was written."
         )
         return
-    there = frames.total - frames.failed - frames.pending
-    headline = f"{report.outcome.capitalize()}. Of {number(frames.total, 'frame')} asked for,"
-    headline += f" {there:,} {'is' if there == 1 else 'are'} at {clean(report.destination)}"
-    console.print(Text(headline, style=_STYLES.get(report.outcome, "bold red")))
-    if not frames.total:
+    console.print(Text(_headline(report), style=_STYLES.get(report.outcome, "bold red")))
+    if frames.total:
+        console.print(_counts(report))
+    elif report.shard is None and report.error is None:
         console.print("There was nothing to mirror; `mirror inspect` shows what an export holds.")
-        return
-    console.print(_counts(report))
     for line in _advice(report):
         console.print(Text(line))
+
+
+def _headline(report: RunReport) -> str:
+    frames = report.frames
+    if report.error is not None and not frames.total:
+        return f"{report.outcome.capitalize()} before anything was fetched"
+    there = frames.total - frames.failed - frames.pending
+    whose = f" of shard {report.shard}" if report.shard else ""
+    return (
+        f"{report.outcome.capitalize()}. Of {number(frames.total, 'frame')}{whose} asked for,"
+        f" {there:,} {'is' if there == 1 else 'are'} at {clean(report.destination)}"
+    )
 
 
 def tell_checksums(dest: Path) -> None:
@@ -97,4 +107,9 @@ def _advice(report: RunReport) -> list[str]:
         if report.failures_total > _MOST_NAMED:
             lines.append(f"  … and {report.failures_total - _MOST_NAMED:,} more.")
         lines.append(f"`mirror status {clean(report.destination)} --failures` lists them all.")
+    if report.shard and report.error is None:
+        count = report.shard.partition("/")[2]
+        lines.append(
+            f"When all {count} shards have ended: `mirror merge {clean(report.destination)}`."
+        )
     return lines

@@ -44,15 +44,24 @@ def asked_shard(named: str | None, settings: Settings, environ: Mapping[str, str
     """The shard that this process is to work on. Raises `UsageError`."""
     shard = Shard.parse(named) if named else None
     if settings.shards is not None:
-        indexed = indexed_shard(settings.shards, environ)
-        if shard is not None and shard != indexed:
+        if shard is not None and shard.count != settings.shards:
             raise UsageError(
-                f"--shard {shard} is not what --shards {settings.shards} means here, which is"
-                f" {indexed}: give one of the two."
+                f"--shard {shard} is none of {settings.shards} shards, which --shards,"
+                " MIRROR_SHARDS or the settings file ask for: give one of the two."
             )
-        shard = indexed
+        if shard is None or any(environ.get(name) for name in INDICES):
+            indexed = indexed_shard(settings.shards, environ)
+            if shard not in {None, indexed}:
+                raise UsageError(
+                    f"--shard {shard} is not what --shards {settings.shards} means here, which is"
+                    f" {indexed}: give one of the two."
+                )
+            shard = indexed
     if shard is not None and settings.processes > 1:
-        raise UsageError("A shard is the work of one process: give --shard or --processes.")
+        raise UsageError(
+            f"A shard is the work of one process, and {settings.processes} are asked for by"
+            " --processes, MIRROR_PROCESSES or the settings file: give one of the two."
+        )
     return shard
 
 
@@ -116,7 +125,10 @@ def sync(
     shard: Annotated[
         str | None,
         typer.Option(
-            "--shard", metavar="I/N", callback=_check_shard, help="Only shard I of N, from 0."
+            "--shard",
+            metavar="I/N",
+            callback=_check_shard,
+            help="Only shard I of N, from 0; then `mirror merge`.",
         ),
     ] = None,
     shards: Annotated[
@@ -165,6 +177,8 @@ def sync(
     mirror sync batch.json --dest frames --label gallbladder --limit 500
 
     mirror sync batch.json --dest frames --retry-failed=not_found
+
+    mirror sync batch.json --dest frames --processes 4
 
     mirror sync batch.json --dest frames --shard 0/4
     """

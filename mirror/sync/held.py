@@ -10,9 +10,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from mirror.errors import InterruptedRunError, MirrorError, RunError
 from mirror.events import Events, LedgerRebuilt, RunFinished, RunStarted
 from mirror.settings import Settings
+from mirror.shards import Shard
 from mirror.store import (
     REPORT,
     Committer,
@@ -60,9 +63,9 @@ class HeldRun:
         self._totals = FrameTotals()
         self._failures: list[Failure] = []
 
-    async def go(self, named: str) -> RunReport:
+    async def go(self, named: str, shard: Shard | None = None) -> RunReport:
         """Plan, fetch, report; `named` is what the report calls the destination, where it is kept,
-        too."""
+        too, and `shard` what it says that it was all about."""
         self._events.subscribe(self._happened)
         started = time.monotonic()
         error: MirrorError | None = None
@@ -73,16 +76,18 @@ class HeldRun:
                 await self._mirror(ledger)
         except RunError as ended:
             error = ended
-        report = self._report(named, started, error)
+        report = self._report(named, shard, started, error)
         try:
             self._destination.write_state(REPORT, [encode_report(report)])
         except RunError as unwritten:
-            report = self._report(named, started, error or unwritten)
+            report = self._report(named, shard, started, error or unwritten)
         self._events.emit(RunFinished(report.outcome, report.exit_code))
         return report
 
-    def _report(self, named: str, started: float, error: MirrorError | None) -> RunReport:
-        return self._happened.report(
+    def _report(
+        self, named: str, shard: Shard | None, started: float, error: MirrorError | None
+    ) -> RunReport:
+        report = self._happened.report(
             self._totals,
             self._failures,
             self._entries,
@@ -90,6 +95,7 @@ class HeldRun:
             time.monotonic() - started,
             error,
         )
+        return report if shard is None else msgspec.structs.replace(report, shard=str(shard))
 
     async def _mirror(self, ledger: Ledger) -> None:
         committer = Committer(self._destination, ledger)

@@ -82,7 +82,7 @@ class Processes:
     """Fetches what was asked for and is not mirrored, in several processes. Used once."""
 
     def __init__(self, settings: Settings, events: Events, stop: Stop, root: Path) -> None:
-        self._count = settings.processes
+        self._count = min(settings.processes, settings.concurrency)  # each needs a request
         self._settings = _shared(settings, self._count)
         self._events = events
         self._stop = stop

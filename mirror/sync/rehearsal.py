@@ -17,6 +17,7 @@ from mirror.store import (
     Purged,
     audit_of,
     looking_through,
+    place_of,
 )
 from mirror.sync.plan import check_selection
 from mirror.sync.report import ExportEntry, FrameTotals, RunReport
@@ -99,7 +100,7 @@ def rehearse(request: SyncRequest, settings: Settings) -> RunReport:
     with ExitStack() as stack:
         exports = [stack.enter_context(ExportFile.open(path)) for path in request.exports]
         check_selection(exports, request.selection)
-        reader = LedgerReader.find(request.destination)
+        reader = _reader(request)
         found = None
         if reader is not None:
             looking = looking_through(request.destination, Layout(settings.path_template))
@@ -125,5 +126,15 @@ def rehearse(request: SyncRequest, settings: Settings) -> RunReport:
         seconds=round(time.monotonic() - started, 3),
         exports=entries,
         destination=str(request.destination),
+        shard=str(request.shard) if request.shard else None,
         dry_run=True,
     )
+
+
+def _reader(request: SyncRequest) -> LedgerReader | None:
+    """The ledger that a run would go on with: of a shard its own, which began as a copy."""
+    if request.shard is not None:
+        own = LedgerReader.find(request.destination, place_of(request.shard))
+        if own is not None:
+            return own
+    return LedgerReader.find(request.destination)

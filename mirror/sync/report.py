@@ -84,6 +84,7 @@ class RunReport(msgspec.Struct, frozen=True, omit_defaults=False):
     failures_total: int = 0
     exports: list[ExportEntry] = msgspec.field(default_factory=list)
     destination: str = ""
+    shard: str | None = None
     dry_run: bool = False
     set_aside: list[str] = msgspec.field(default_factory=list)
     error: str | None = None

@@ -66,7 +66,7 @@ async def run_sync(
             return entries
 
         run = HeldRun(plan, settings, events, stop, destination)
-        return await run.go(str(request.destination))
+        return await run.go(str(request.destination), request.shard)
 
 
 async def _hold(

@@ -45,6 +45,10 @@ async def test_the_parts_of_an_indexed_job_and_their_merge(
         ),
     )
     assert [one.code for one in ended] == [0, 0], ended
+    assert "of shard 0/2 asked for" in ended[0].out
+    assert f"When all 2 shards have ended: `mirror merge {dest}`." in ended[1].out
+    report = json.loads((dest / ".mirror/shards/1-of-2/report.json").read_text())
+    assert report["shard"] == "1/2"
     before = await mirror("status", dest, "--json", env=env)
     shards = json.loads(before.out)["shards"]
     assert [(each["index"], each["count"], each["running"]) for each in shards] == [
@@ -64,12 +68,14 @@ async def test_the_parts_of_an_indexed_job_and_their_merge(
         "mirrored": 120,
         "failed": 0,
         "damaged": 0,
+        "frames": {"total": 120, "mirrored": 120, "failed": 0, "pending": 0},
     }
     status = json.loads((await mirror("status", dest, "--json", env=env)).out)
     assert status["frames"]["mirrored"] == 120
     assert [export["frames"] for export in status["exports"]] == [120]
     again = await mirror("merge", dest, env=env)
     assert (again.code, "no shard" in again.out) == (0, True)
+    assert "120 of 120 frames are mirrored, 0 failed, 0 pending." in again.out
     assert (await mirror("verify", dest, env=env)).code == 0
 
 
@@ -138,4 +144,29 @@ async def test_what_is_wrong_is_said_before_anything_is_done(
     ended = await mirror("sync", export, "--dest", dest, *words, env=env | indices)
     assert ended.code == code, ended.err
     assert said in ended.err
+    assert not dest.exists()
+
+
+async def test_a_merge_says_what_no_shard_has_brought(
+    platform: Simulator, export: Path, dest: Path
+) -> None:
+    env = environment(platform) | {"MIRROR_SHARDS": "3"}
+    ended = await mirror("sync", export, "--dest", dest, "--shard", "1/3", env=env)
+    assert ended.code == 0, ended.err
+    there = len(frames_at(dest))
+    rehearsed = await mirror("sync", export, "--dest", dest, "--shard", "1/3", "--dry-run", env=env)
+    assert rehearsed.out.startswith(f"Shard 1/3, {there} frames: 0 to fetch, {there} already")
+    merged = await mirror("merge", dest, env=env)
+    assert merged.code == 0
+    assert f"{there} of 120 frames are mirrored, 0 failed, {120 - there} pending." in merged.out
+    assert f"`mirror sync EXPORT --dest {dest}` fetches those." in merged.out
+
+
+async def test_a_shard_of_another_number_than_the_settings_is_refused(
+    platform: Simulator, export: Path, dest: Path
+) -> None:
+    env = environment(platform) | {"MIRROR_SHARDS": "8"}
+    ended = await mirror("sync", export, "--dest", dest, "--shard", "0/4", env=env)
+    assert ended.code == 2
+    assert "MIRROR_SHARDS" in ended.err
     assert not dest.exists()
