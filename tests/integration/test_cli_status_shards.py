@@ -27,6 +27,7 @@ from mirror.store import (
     FrameWriter,
     Ledger,
     PendingFrame,
+    look_at_shards,
 )
 from mirror.sync.merging import merge_shards
 from tests.faults.kit import Site, site
@@ -171,14 +172,13 @@ async def test_a_merge_that_is_quicker_than_status_is_seen(
     """It came between a look at the whole and one at the shards."""
     await one.run(request=of("0/2"))
     before = as_object(one.dest)["frames"]
-    look = status_module.look_at_shards
-    looks = []
+    looks: list[Path] = []
 
     def late(dest: Path, whole: Any) -> Any:
         if not looks:
             merge(dest)
         looks.append(dest)
-        return look(dest, whole)
+        return look_at_shards(dest, whole)
 
     monkeypatch.setattr(status_module, "look_at_shards", late)
     assert as_object(one.dest)["frames"] == before
