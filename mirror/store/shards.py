@@ -34,6 +34,8 @@ from mirror.store.values import Folded
 
 EXPORTS = "exports"
 """A shard's file that says which exports it is of: a SHA-256 (hex) in each line."""
+TEMPLATE = "template"
+"""A shard's file that says how it lays frames out, for the same reason."""
 _LONGEST = 1024**2
 _PATIENCE = 20
 
@@ -172,13 +174,14 @@ def copy_whole(shard: Destination) -> None:
 
 
 def claim_exports(destination: Destination, shard: Shard, asked: Sequence[str]) -> None:
-    """Note which exports (SHA-256, hex) the shard is of; its siblings see it from other machines,
-    where nobody may look into a ledger that is in use.
+    """Note which exports (SHA-256, hex) the shard is of, and how it lays frames out; its siblings
+    see it from other machines, where nobody may look into a ledger that is in use.
 
     Raises `ConfigurationError` where a shard of this count is of an export that is neither `asked`
-    for nor in the whole ledger.
+    for nor in the whole ledger, or where any shard has another path template: they could not be
+    merged.
     """
-    root = destination.root
+    root, template = destination.root, destination.layout.template.encode()
     known = known_exports(root, STATE).union(asked)
     for other in shards_at(root):
         if other.count == shard.count and not _claimed(root / place_of(other)) <= known:
@@ -186,15 +189,26 @@ def claim_exports(destination: Destination, shard: Shard, asked: Sequence[str]) 
                 f"The ledger of shard {other} at {str(root)!r} is of another export: run"
                 f" `{merging(root)}` first, or choose another destination."
             )
+        if _noted(root / place_of(other), TEMPLATE) not in {b"", template}:
+            raise ConfigurationError(
+                f"Shard {other} at {str(root)!r} lays frames out by another path template: use the"
+                " same MIRROR_PATH_TEMPLATE for all, or choose another destination."
+            )
+    destination.write_state(TEMPLATE, [template])
     destination.write_state(EXPORTS, [f"{export}\n".encode() for export in asked])
 
 
 def _claimed(folder: Path) -> frozenset[str]:
+    return frozenset(_noted(folder, EXPORTS).decode("ascii", "replace").split())
+
+
+def _noted(folder: Path, name: str) -> bytes:
+    """What a shard's file holds; nothing where there is none."""
     with suppress(OSError):
-        file = os.open(folder / EXPORTS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(file, "rb") as lines:
-            return frozenset(lines.read(_LONGEST).decode("ascii", "replace").split())
-    return frozenset()
+        file = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(file, "rb") as whole:
+            return whole.read(_LONGEST)
+    return b""
 
 
 def known_exports(root: Path, place: str) -> frozenset[str]:

@@ -170,3 +170,21 @@ async def test_a_shard_of_another_number_than_the_settings_is_refused(
     assert ended.code == 2
     assert "MIRROR_SHARDS" in ended.err
     assert not dest.exists()
+
+
+async def test_shards_that_could_not_be_merged_are_refused(
+    platform: Simulator, export: Path, dest: Path
+) -> None:
+    """They lay the frames out differently."""
+    env = environment(platform)
+    other = env | {"MIRROR_PATH_TEMPLATE": "x/{root_id}/{frame_id}.png"}
+    first = await mirror("sync", export, "--dest", dest, "--shard", "0/2", env=env)
+    assert first.code == 0, first.err
+    there = len(frames_at(dest))
+    second = await mirror("sync", export, "--dest", dest, "--shard", "1/2", env=other)
+    assert second.code == 78
+    assert "MIRROR_PATH_TEMPLATE" in second.err
+    assert len(frames_at(dest)) == there
+    third = await mirror("sync", export, "--dest", dest, "--shard", "1/2", env=env)
+    assert third.code == 0, third.err
+    assert (await mirror("merge", dest, env=env)).code == 0
