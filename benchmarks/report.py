@@ -30,7 +30,8 @@ METHOD = """## How it was measured
 - `mirror` runs as users run it: `mirror sync EXPORT --dest DEST --quiet`, in a process of its
   own, with every duty on (PNG check, SHA-256, fsync of files and folders, ledger). Start and end
   count.
-- A comparison has a fresh ext4 of its own, on which nothing is deleted. Its runs alternate, ours,
+- A comparison has a fresh ext4 of its own, on which nothing is deleted, or (with `--dir`) a new
+  folder of a disk on which making files is cheap again. Its runs alternate, ours,
   theirs, ours, theirs, after a warm-up of each, with a `sync` before each. A ratio is taken of
   two runs that followed each other; the table has the median, and the least and the most.
 - After each run every frame must be there: each size is looked at and one file in sixteen held
