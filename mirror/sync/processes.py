@@ -8,15 +8,11 @@ folds their ledgers in when all have ended, whatever ended them.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import mirror
 from mirror.errors import (
     ConfigurationError,
     CredentialsError,
@@ -41,7 +37,8 @@ from mirror.events import (
 )
 from mirror.settings import Settings
 from mirror.shards import Shard
-from mirror.sync.relay import STOP, Ended, Task, framed, hear, unpack
+from mirror.sync.children import Child
+from mirror.sync.relay import Ended, Task
 from mirror.sync.saving import Disk
 from mirror.sync.stop import Stop
 from mirror.sync.tasks import together
@@ -54,21 +51,6 @@ _ERRORS: tuple[type[RunError], ...] = (
     InterruptedRunError,
 )
 """What may end a process; of several, the first in this order ends the run."""
-_START = """
-import gc
-import signal
-import sys
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, signal.SIG_IGN)
-gc.set_threshold(50_000)
-from importlib.util import module_from_spec, spec_from_file_location
-spec = spec_from_file_location("mirror", {!r}, submodule_search_locations=[{!r}])
-sys.modules["mirror"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["mirror"])
-from mirror.sync.child import main
-main()
-"""
-"""The very package that runs here, wherever it is, and no code from the current folder."""
 
 
 async def fold_shards(disk: Disk, events: Events) -> None:
@@ -89,7 +71,7 @@ class Processes:
         self._root = root
         self._grace = settings.grace_period
         self._tellers = [_Teller(events, self._limit) for _ in range(self._count)]
-        self._children: set[_Child] = set()
+        self._children: set[Child] = set()
         self._stopped = 0
 
     def __repr__(self) -> str:
@@ -137,14 +119,14 @@ class Processes:
             " command again resumes.",
         )
 
-    async def _start(self, shard: Shard) -> _Child:
-        child = await _Child.start(shard)
+    async def _start(self, shard: Shard) -> Child:
+        child = await Child.start(shard)
         self._children.add(child)
         for _ in range(self._stopped):
             child.stop()
         return child
 
-    async def _end(self, child: _Child) -> None:
+    async def _end(self, child: Child) -> None:
         self._children.discard(child)
         await child.end()
 
@@ -209,73 +191,6 @@ class _Teller:
         self._paused.clear()
 
 
-class _Child:
-    """A process that was started."""
-
-    def __init__(self, process: Process) -> None:
-        if process.stdin is None or process.stdout is None:
-            raise ValueError("both pipes are needed")
-        self._process = process
-        self._to, self._from = process.stdin, process.stdout
-        self._stops = 0
-        self._has_task = False
-
-    @classmethod
-    async def start(cls, shard: Shard) -> _Child:
-        """Raises `InterruptedRunError` where the machine has no room for it."""
-        start = _START.format(mirror.__file__, str(Path(mirror.__file__).parent))
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-c", start), stdin=PIPE, stdout=PIPE
-            )
-        except OSError as error:
-            why = os.strerror(error.errno or 0)
-            raise InterruptedRunError(
-                f"A process for shard {shard} could not be started: {why}. Make room, or ask for"
-                " fewer --processes, and run again."
-            ) from None
-        return cls(process)
-
-    async def work(self, task: Task, tell: Callable[[Event], None]) -> tuple[Ended | None, str]:
-        """How it ended; None, and what killed it, where it said no last word."""
-        self._say(framed(task) + framed(STOP) * self._stops)
-        self._has_task = True
-        while (said := await hear(self._from)) is not None:
-            if isinstance(said, Ended):
-                return said, ""
-            for event in said.events:
-                tell(unpack(event))
-        code = await self._process.wait()
-        return None, f"signal {-code}" if code < 0 else f"exit code {code}"
-
-    def stop(self) -> None:
-        """Ask it to stop; the second time, to do so at once."""
-        self._stops += 1
-        if self._has_task:  # which it hears first
-            self._say(framed(STOP))
-
-    def kill(self) -> None:
-        """End it as it is: what it recorded is durable."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
-
-    async def end(self) -> None:
-        """Let it go; what does not go by itself is killed."""
-        self._to.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WAIT):
-                await self._process.wait()
-                return
-        self.kill()
-        await self._process.wait()
-
-    def _say(self, message: bytes) -> None:
-        if not self._to.is_closing():
-            self._to.write(message)
-
-
-LAST_WAIT = 10.0
-"""Seconds that a process has to go once nothing is left to do."""
 COMMITTING = 30.0
 """Seconds that a process which has to stop at once may take to record what has arrived."""
 
