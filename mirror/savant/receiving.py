@@ -9,9 +9,10 @@ writes into the memory or looks at it any more.
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 
 from aiohttp.client_proto import ResponseHandler
+
+from mirror.closing import Closing
 
 STEP = 256 * 1024
 """Bytes that are worth waking a reader for."""
@@ -19,7 +20,7 @@ PAUSE = 0.1
 """Seconds after which fewer are, too: bytes that trickle are no silence."""
 
 
-class Receiver(asyncio.BufferedProtocol):
+class Receiver(Closing, asyncio.BufferedProtocol):
     """Stands in for aiohttp's protocol on one connection. A context manager.
 
     `memory`: what is to be filled.
@@ -45,12 +46,8 @@ class Receiver(asyncio.BufferedProtocol):
         self._transport.set_protocol(self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Have the connection back with aiohttp's protocol."""
         self._end()
         self._memory.release()  # a TLS connection keeps its last receiver until its next one
 

@@ -1,7 +1,8 @@
 """One frame through both hops: a URL is used the moment it is minted.
 
-A body up to the streaming threshold is collected in memory, as the list of chunks that came; a
-larger one goes to its temporary as it comes. Either way its bytes in memory are reserved first.
+A body up to the streaming threshold is collected in memory: as the list of chunks that came, or in
+a block where it is large and announced. Beyond the threshold it goes to its temporary as it comes.
+Either way its bytes in memory are reserved first.
 """
 
 from __future__ import annotations
@@ -56,13 +57,13 @@ class Fetcher:
     async def _download(self, frame: PendingFrame, url: PresignedUrl) -> tuple[AnyBody, int]:
         """The body, and how many bytes are reserved for it until it is written."""
         async with self._remote.download(url) as stream:
-            large = stream.length is not None and stream.length > self._threshold
+            streamed = stream.length is not None and stream.length > self._threshold
             # reserved once: to ask for more while holding some could wait for ever
             reserved = await self._memory.reserve(
-                STREAM_MEMORY if large else stream.length or self._threshold
+                STREAM_MEMORY if streamed else stream.length or self._threshold
             )
             try:
-                if large:
+                if streamed:
                     body: AnyBody = await self._streamed(frame, stream, [])
                 elif stream.length and stream.length >= LARGE and not self._rate:
                     body = await self._received(frame, stream, stream.length)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from mirror.settings import Settings
 from mirror.simulator import Fault
@@ -27,6 +26,7 @@ from tests.faults.network_kit import (
     unavailable,
 )
 from tests.integration.savant_server import Request, message, serve
+from tests.tls import certified
 
 CUTS = [0.0, 0.001, 0.5, 0.999]
 """Where a body ends: before its first byte, in its signature, in the middle, before its last."""
@@ -239,12 +239,7 @@ async def test_fault_25_with_a_length_nobody_waits_for_the_end_of_the_connection
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server's context, and the CA bundle to trust it by."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    bundle = tmp_path_factory.mktemp("tls") / "ca.pem"
-    authority.cert_pem.write_to_path(bundle)
-    return server, bundle
+    return certified(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("at", CUTS)

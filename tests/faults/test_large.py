@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from mirror.events import RetryScheduled
 from mirror.simulator import Fault
@@ -41,6 +40,7 @@ from tests.faults.network_kit import (
     retries,
 )
 from tests.integration.savant_server import Request, cut, message, serve
+from tests.tls import certified
 
 __all__ = ["strace", "tmpfs"]
 
@@ -77,6 +77,7 @@ class Watched(budget.Blocks):
 def large(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watched]]:
     """Frames are large; every block is given back, whatever becomes of its body, and what is held
     stays within the budget."""
+    # also for the sites that the kit opens: what a decorator wraps is not in the types
     monkeypatch.setitem(site.__wrapped__.__kwdefaults__, "spec", SPEC_LARGE)  # type: ignore[attr-defined]
     monkeypatch.setattr(Watched, "all", [], raising=False)
     monkeypatch.setattr(budget, "Blocks", Watched)
@@ -90,12 +91,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watched]]:
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server's context, and the CA bundle to trust it by."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    bundle = tmp_path_factory.mktemp("tls") / "ca.pem"
-    authority.cert_pem.write_to_path(bundle)
-    return server, bundle
+    return certified(tmp_path_factory.mktemp("tls"))
 
 
 # --- the store ------------------------------------------------------------------------------------

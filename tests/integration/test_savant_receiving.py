@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from savant_server import Host, Reply, Request, answer, cut, in_turn, message, reset, send, serve
 from yarl import URL
 
@@ -28,6 +27,7 @@ from mirror.events import Event, RequestFinished, RequestStarted
 from mirror.savant import PresignedUrl, Remote, connect
 from mirror.savant.receiving import PAUSE
 from mirror.settings import Settings
+from tests.tls import certified
 
 BODY = os.urandom(700_001)
 OTHER = os.urandom(600_000)
@@ -88,12 +88,7 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server's context, and the CA bundle to trust it by."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    bundle = tmp_path_factory.mktemp("tls") / "ca.pem"
-    authority.cert_pem.write_to_path(bundle)
-    return server, bundle
+    return certified(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(params=["plain", "tls"])
